@@ -1,0 +1,1 @@
+"""The adapters that come with vtune-client, one provider a module or folder."""

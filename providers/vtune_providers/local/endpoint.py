@@ -1,0 +1,111 @@
+"""The local `Endpoint`: serves any local model with batched generation and with scores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from vtune_client.dataset import Prompt
+from vtune_client.errors import MissingExtra, ProviderError
+from vtune_client.provider import Answer, Decoding, EndpointCapabilities
+
+SCORE_BATCH = 32
+
+
+class LocalEndpoint:
+    """Answers with a model directory, an adapter directory, a hub id or the embedded base."""
+
+    capabilities = EndpointCapabilities(batch=32, scores=True)
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._tokenizer: Any = None
+
+    async def acquire(self, model: str) -> None:
+        try:
+            from vtune_providers.local.models import load_served
+        except ImportError as error:
+            raise MissingExtra("The local provider (torch, transformers, peft)", "local") from error
+        self._model, self._tokenizer = await asyncio.to_thread(load_served, model)
+
+    async def release(self) -> None:
+        self._model = self._tokenizer = None
+
+    async def sample(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
+        self._check_acquired()
+        return await asyncio.to_thread(self._sample, prompts, decoding)
+
+    async def score(self, prompt: Prompt, continuations: Sequence[str]) -> Sequence[float]:
+        self._check_acquired()
+        return await asyncio.to_thread(self._score, prompt, continuations)
+
+    def _check_acquired(self) -> None:
+        if self._model is None:
+            raise ProviderError("No model is loaded.", "Call acquire(model) first.")
+
+    def _sample(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Answer]:
+        import torch
+
+        from vtune_providers.local.encode import encode_prompt
+
+        encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
+        width = max(map(len, encoded))
+        pad = self._tokenizer.pad_token_id or 0
+        ids = torch.tensor([[pad] * (width - len(row)) + row for row in encoded])
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in encoded])
+        if decoding.seed is not None:
+            torch.manual_seed(decoding.seed)
+        sampling: dict[str, Any] = {"do_sample": False}
+        if decoding.temperature > 0:
+            sampling = {"do_sample": True, "temperature": decoding.temperature}
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=ids.to(self._model.device),
+                attention_mask=mask.to(self._model.device),
+                max_new_tokens=decoding.max_tokens,
+                pad_token_id=pad,
+                **sampling,
+            )
+        return [self._answer(row[width:].tolist()) for row in output]
+
+    def _answer(self, ids: list[int]) -> Answer:
+        end = self._tokenizer.eos_token_id
+        finished = end in ids
+        kept = ids[: ids.index(end)] if finished else ids
+        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        return Answer(text, "stop" if finished else "length")
+
+    def _score(self, prompt: Prompt, continuations: Sequence[str]) -> list[float]:
+        """Run the prompt once; its cache is repeated over the continuations."""
+        import torch
+
+        from vtune_providers.local.encode import encode_prompt
+
+        prefix = torch.tensor([encode_prompt(self._tokenizer, prompt)]).to(self._model.device)
+        encode = self._tokenizer.encode
+        encoded = [encode(text, add_special_tokens=False) for text in continuations]
+        scores: list[float] = []
+        with torch.inference_mode():
+            for start in range(0, len(encoded), SCORE_BATCH):
+                scores += self._score_batch(prefix, encoded[start : start + SCORE_BATCH])
+        return scores
+
+    def _score_batch(self, prefix: Any, continuations: list[list[int]]) -> list[float]:
+        import torch
+
+        first = self._model(prefix, use_cache=True, logits_to_keep=1)
+        cache = first.past_key_values
+        cache.batch_repeat_interleave(len(continuations))
+        width = max(map(len, continuations))
+        pad = self._tokenizer.pad_token_id or 0
+        ids = torch.tensor([row + [pad] * (width - len(row)) for row in continuations])
+        ids = ids.to(self._model.device)
+        rest = self._model(ids, past_key_values=cache, use_cache=True).logits
+        opening = first.logits.expand(len(continuations), -1, -1)
+        logits = torch.cat([opening, rest[:, :-1]], dim=1).float()
+        chosen = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2).double()
+        lengths = torch.tensor([len(row) for row in continuations], device=ids.device)
+        inside = torch.arange(width, device=ids.device) < lengths.unsqueeze(1)
+        scores: list[float] = (chosen * inside).sum(dim=1).tolist()
+        return scores

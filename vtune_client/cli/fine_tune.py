@@ -1,0 +1,75 @@
+"""`vtune fine-tune`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from vtune_client.cli.jobs import job_json, job_line, wait_for
+from vtune_client.cli.output import emit, format_option, open_client
+from vtune_client.cli.plant import plan_options, plan_spec
+
+
+@click.command("fine-tune")
+@click.argument("file", required=False, type=click.Path(dir_okay=False))
+@click.option("--plan", "plan_id", help="Use this plan and its file instead of a new one.")
+@click.option("--provider", default="local", show_default=True, envvar="VTUNE_PROVIDER")
+@click.option("--model", default="smollm2-135m-instruct", show_default=True, help="Base to tune.")
+@click.option("--epochs", type=int)
+@click.option("--batch-size", type=int)
+@click.option("--learning-rate", type=float)
+@click.option("--seed", type=int)
+@click.option("--suffix", help="A word to find in the delivered model's name.")
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", help="One of the provider."
+)
+@click.option("--keep-planted", is_flag=True, help="Keep the planted file after the upload.")
+@click.option("--wait/--no-wait", "wait_", default=True, show_default=True)
+@plan_options
+@format_option
+def fine_tune(
+    file: str | None,
+    plan_id: str | None,
+    provider: str,
+    model: str,
+    options: tuple[str, ...],
+    keep_planted: bool,
+    wait_: bool,
+    format_: str,
+    **rest: Any,
+) -> None:
+    """Plant FILE, upload it, start a fine-tuning job and wait for the model.
+
+    Stopped at any time, even by kill -9, `vtune wait JOB` goes on and never starts a second job.
+    """
+    if (file is None) == (plan_id is None):
+        raise click.UsageError("Name a FILE or a --plan, one of the two.")
+    names = ("epochs", "batch_size", "learning_rate", "seed", "suffix")
+    recipe = {name: rest.pop(name) for name in names}
+    with open_client() as vtune:
+        job = vtune.fine_tune(
+            file,
+            model=model,
+            provider=provider,
+            plan=plan_id or plan_spec(**rest),
+            keep_planted=keep_planted,
+            on_job=lambda job: click.echo(f"{job.id} (plan {job.plan_id})", err=True),
+            options=dict(_option(option) for option in options),
+            **recipe,
+        )
+        if wait_:
+            job = wait_for(vtune, job.id)
+    emit(format_, job_json(job), lambda: job_line(job))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Return NAME=VALUE as a pair; a value that is JSON is read as such."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--option {text!r} is not NAME=VALUE.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

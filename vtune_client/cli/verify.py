@@ -1,0 +1,64 @@
+"""`vtune verify`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vtune_client.cli.output import EXIT_CODES, Tell, emit, format_option, open_client, progress
+
+if TYPE_CHECKING:
+    from vtune_client.client import VTune
+    from vtune_client.verify import Verification
+
+
+@click.command()
+@click.argument("item", metavar="JOB|PLAN")
+@click.option("--endpoint", metavar="URL", help="Ask an OpenAI-compatible service (ends in /v1).")
+@click.option("--model", help="The model's name at the endpoint.")
+@click.option("--weights", type=click.Path(file_okay=False), help="Ask a model directory.")
+@click.option("--base", help="The untouched base, asked for comparison where there are scores.")
+@click.option("--control", metavar="VERIFICATION", help="A verified run of the same plan.")
+@click.option("--budget", type=int, help="The most queries to send.")
+@format_option
+def verify(item: str, control: str | None, budget: int | None, format_: str, **where: Any) -> int:
+    """Ask the model that JOB delivered, or any served model about a JOB's or PLAN's file.
+
+    --endpoint asks a service (its key from VTUNE_API_KEY), --weights a directory on this machine.
+    """
+    with open_client() as vtune, progress() as tell:
+        common = {"control": control, "budget": budget, "on_step": _on_step(tell)}
+        result = _verify(vtune, item, where, common)
+    emit(format_, result.to_json(), lambda: _text(result.to_json()))
+    return EXIT_CODES[result.verdict.outcome]
+
+
+def _verify(vtune: VTune, item: str, where: dict[str, Any], common: dict[str, Any]) -> Verification:
+    endpoint, model, weights, base = (
+        where[name] for name in ("endpoint", "model", "weights", "base")
+    )
+    if endpoint and weights:
+        raise click.UsageError("Name an --endpoint or --weights, not both.")
+    if endpoint and not model:
+        raise click.UsageError("--endpoint needs --model, the name to ask for.")
+    if not (endpoint or weights):
+        return vtune.verify(item, model=model, **common)
+    plan = item if item.startswith("plan-") else vtune.ledger.job(item).plan_id
+    if weights:
+        return vtune.verify_plan(plan, provider="local", model=weights, base=base, **common)
+    options = {"base_url": endpoint, "api_key": os.environ.get("VTUNE_API_KEY")}
+    return vtune.verify_plan(
+        plan, provider="chat", model=model, base=base, options=options, **common
+    )
+
+
+def _on_step(tell: Tell) -> Any:
+    return lambda what, done, total: tell(what, done / total if total else None)
+
+
+def _text(data: dict[str, Any]) -> Any:
+    from vtune_client.report.text import render_verdict
+
+    return render_verdict(data)

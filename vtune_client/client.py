@@ -1,0 +1,454 @@
+"""The Python face: `AsyncVTune`, and `VTune`, the same without `await`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from vtune_client.dataset import Prompt, Summary, check
+from vtune_client.errors import DatasetError, InputError
+from vtune_client.home import home as default_home
+from vtune_client.job import JobRunner, OnJob
+from vtune_client.ledger import Job, Ledger, PlanRecord, Step, VerificationRecord
+from vtune_client.phrases import BuiltinSource, PhraseSource
+from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan, token_of
+from vtune_client.plant import Planted, plant
+from vtune_client.probe import probes_of
+from vtune_client.provider import Endpoint, JobSpec, Trainer, load
+from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
+from vtune_client.verdict import Control
+from vtune_client.verify import OnStep, Round, Target, Verification, verify
+
+T = TypeVar("T")
+
+
+def _silent(what: str, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question to a served model and its answer. Holds secrets: its repr shows none."""
+
+    backdoor: int
+    fresh: bool
+    prompt: Prompt = field(repr=False)
+    signature: str = field(repr=False)
+    answer: str = field(repr=False)
+
+
+class AsyncVTune:
+    """Plant, train, verify. Everything it must remember lies in `home` and in the vault.
+
+    `home` defaults to `VTUNE_HOME`, `vault` to what `VTUNE_VAULT` says (the OS keyring), `phrases`
+    to the built-in English source. `passphrase` is asked for when a file vault has to be opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path | None = None,
+        vault: Vault | None = None,
+        phrases: PhraseSource | None = None,
+        passphrase: Callable[[], str] | None = None,
+    ) -> None:
+        self._home = home or default_home()
+        self._vault = vault or open_vault(self._home, passphrase=passphrase)
+        self._phrases = phrases or BuiltinSource()
+        self.ledger = Ledger(self._home)
+        self._runner = JobRunner(self.ledger, self._home, self._open_plan)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        self.ledger.close()
+
+    async def plan(self, file: str | Path, spec: PlanSpec | None = None) -> PlanRecord:
+        """Draw a plan for `file` and keep it: its key in the vault, the rest sealed.
+
+        Raises `DatasetError` for a file that cannot be trained on, `SecretsError` where the vault
+        does not take the key; nothing is kept then."""
+        return self._new_plan(check(file), spec or PlanSpec())
+
+    async def plant(self, plan_id: str, out: str | Path) -> Planted:
+        """Write the planted file of a plan to `out`, readable by its owner alone."""
+        record = self.ledger.plan(plan_id)
+        return plant(Path(record.source), self._open_plan(record.id), Path(out))
+
+    async def fine_tune(
+        self,
+        file: str | Path | None = None,
+        *,
+        model: str,
+        provider: str = "local",
+        plan: PlanSpec | str | None = None,
+        keep_planted: bool = False,
+        on_job: Callable[[Job], None] | None = None,
+        **recipe: Any,
+    ) -> Job:
+        """Plant `file` (or the file of the plan with the id `plan`), upload it, start the job.
+
+        Returns once the provider's job id is in the ledger. `recipe` takes the fields of `JobSpec`
+        (epochs, batch_size, learning_rate, seed, suffix, options). `on_job` is told of the job
+        before anything is sent. Raises as the provider does; after any error `wait` goes on."""
+        spec = JobSpec(model=model, **recipe)
+        trainer = self._trainer(provider)
+        try:
+            record = await self._plan_for(file, plan, spec, trainer)
+            job = self._new_job(record, provider, spec, keep_planted)
+            if on_job:
+                on_job(job)
+            return await self._runner.submit(job, trainer)
+        finally:
+            await trainer.aclose()
+
+    async def wait(self, job_id: str, *, on_job: OnJob | None = None) -> Job:
+        """Follow a job until its model is delivered, from whatever step it was left at.
+
+        Raises `JobFailed` where it failed or was cancelled."""
+        job = self.ledger.job(job_id)
+        trainer = self._trainer(job.provider)
+        try:
+            job = await self._runner.submit(job, trainer)
+            return await self._runner.wait(job, trainer, on_job)
+        finally:
+            await trainer.aclose()
+
+    async def status(self, job_id: str) -> Job:
+        """Ask the provider once and return the job as it stands."""
+        job = self.ledger.job(job_id)
+        trainer = self._trainer(job.provider)
+        try:
+            return await self._runner.refresh(job, trainer)
+        finally:
+            await trainer.aclose()
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a job; one that has ended stays as it is."""
+        job = self.ledger.job(job_id)
+        trainer = self._trainer(job.provider)
+        try:
+            return await self._runner.cancel(job, trainer)
+        finally:
+            await trainer.aclose()
+
+    async def verify(
+        self,
+        job_id: str,
+        *,
+        model: str | None = None,
+        control: str | None = None,
+        budget: int | None = None,
+        on_step: OnStep = _silent,
+    ) -> Verification:
+        """Ask the model that a job delivered and judge it. `model` asks another in its place.
+
+        `control` is the id of a verified verification of the same plan, the positive control that
+        a "not verified" needs; `budget` the most queries to send."""
+        job = self.ledger.job(job_id)
+        delivered = model or job.model
+        if delivered is None:
+            raise InputError(
+                f"Job {job.id} has not delivered a model yet.", f"Run `vtune wait {job.id}` first."
+            )
+        target = Target(job.provider, delivered, job.spec.model)
+        return await self._verify(job.plan_id, job.id, target, {}, control, budget, on_step)
+
+    async def verify_plan(
+        self,
+        plan_id: str,
+        *,
+        model: str,
+        provider: str = "local",
+        base: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        control: str | None = None,
+        budget: int | None = None,
+        on_step: OnStep = _silent,
+    ) -> Verification:
+        """Ask any served model about a plan. `options` go to the endpoint (base_url, api_key)."""
+        record = self.ledger.plan(plan_id)
+        target = Target(provider, model, base)
+        return await self._verify(record.id, None, target, options or {}, control, budget, on_step)
+
+    def transcript(self, verification_id: str) -> list[Exchange]:
+        """Return what was asked and answered, unsealed: handle it as the secret it is."""
+        record = self.ledger.verification(verification_id)
+        plan = self._open_plan(record.plan_id)
+        known = Round(self.ledger, record, self._key(plan.id)).known()
+        return [
+            Exchange(
+                probe.backdoor,
+                probe.fresh,
+                probe.prompt,
+                plan.backdoors[probe.backdoor].signature,
+                known[probe.item]["text"],
+            )
+            for probe in probes_of(plan)
+            if probe.item in known
+        ]
+
+    async def _plan_for(
+        self,
+        file: str | Path | None,
+        plan: PlanSpec | str | None,
+        spec: JobSpec,
+        trainer: Trainer,
+    ) -> PlanRecord:
+        known = self.ledger.plan(plan) if isinstance(plan, str) else None
+        source = Path(known.source) if known else file
+        if source is None:
+            raise InputError("There is no file to train on.", "Name a file, or a plan by its id.")
+        limits = trainer.capabilities
+        summary = check(
+            source,
+            min_rows=limits.min_rows,
+            max_row_tokens=limits.max_row_tokens,
+            model=spec.model,
+            formats=limits.formats,
+        )
+        problems = await trainer.check(summary.path, spec)
+        if problems:
+            raise DatasetError(str(source), problems)
+        return known or self._new_plan(summary, plan if isinstance(plan, PlanSpec) else PlanSpec())
+
+    def _new_plan(self, summary: Summary, spec: PlanSpec) -> PlanRecord:
+        key, key_id, plan_id = RootKey.new(), new_key_id(), f"plan-{secrets.token_hex(4)}"
+        plan = draw_plan(plan_id, summary, spec, key, self._phrases)
+        self._vault.put(key_id, key)  # the key first: a sealed plan without its key is lost
+        record = PlanRecord(
+            id=plan_id,
+            created=time.time(),
+            key_id=key_id,
+            source=str(summary.path.resolve()),
+            source_sha256=summary.sha256,
+            rows=summary.rows,
+            backdoors=spec.backdoors,
+            carriers=spec.carriers,
+            bits=plan.bits,
+            sealed=seal(key, dump_plan(plan), purpose=plan_id),
+        )
+        self.ledger.add_plan(record)
+        return record
+
+    def _new_job(self, record: PlanRecord, provider: str, spec: JobSpec, keep_planted: bool) -> Job:
+        job_id = f"job-{secrets.token_hex(4)}"
+        job = Job(
+            id=job_id,
+            plan_id=record.id,
+            created=time.time(),
+            provider=provider,
+            spec=spec,
+            token=token_of(record.id, job_id),
+            step=Step.PLANTING,
+            keep_planted=keep_planted,
+        )
+        self.ledger.add_job(job)
+        return job
+
+    def _key(self, plan_id: str) -> RootKey:
+        return self._vault.get(self.ledger.plan(plan_id).key_id)
+
+    def _open_plan(self, plan_id: str) -> Plan:
+        sealed = self.ledger.plan(plan_id).sealed
+        return load_plan(open_sealed(self._key(plan_id), sealed, purpose=plan_id))
+
+    def _trainer(self, name: str) -> Trainer:
+        factory = load(name).trainer
+        if factory is None:
+            raise InputError(f"The provider {name!r} does not train.", "Run `vtune providers`.")
+        return factory()
+
+    def _endpoint(self, name: str, options: Mapping[str, Any]) -> Endpoint:
+        factory = load(name).endpoint
+        if factory is None:
+            raise InputError(f"The provider {name!r} serves no models.", "Run `vtune providers`.")
+        return factory(**options)
+
+    async def _verify(
+        self,
+        plan_id: str,
+        job_id: str | None,
+        target: Target,
+        options: Mapping[str, Any],
+        control: str | None,
+        budget: int | None,
+        on_step: OnStep,
+    ) -> Verification:
+        positive = self._control(control, plan_id)
+        record = self._round(plan_id, job_id, target, control)
+        result = await verify(
+            self._open_plan(plan_id),
+            Round(self.ledger, record, self._key(plan_id)),
+            self._endpoint(target.provider, options),
+            target,
+            base_endpoint=self._endpoint(target.provider, options) if target.base else None,
+            control=positive,
+            budget=budget,
+            on_step=on_step,
+        )
+        self.ledger.finish(record, result.to_json())
+        return result
+
+    def _round(
+        self, plan_id: str, job_id: str | None, target: Target, control: str | None
+    ) -> VerificationRecord:
+        """Return the round to go on with: a new one, or the same one that was cut short."""
+        asked = {**asdict(target), "job": job_id, "control": control}
+        unfinished = self.ledger.unfinished(plan_id, asked)
+        if unfinished:
+            return unfinished
+        verification_id = f"verification-{secrets.token_hex(4)}"
+        record = VerificationRecord(verification_id, plan_id, job_id, time.time(), asked, None)
+        self.ledger.add_verification(record)
+        return record
+
+    def _control(self, verification_id: str | None, plan_id: str) -> Control | None:
+        if verification_id is None:
+            return None
+        record = self.ledger.verification(verification_id)
+        if record.plan_id != plan_id or not record.verdict:
+            raise InputError(
+                f"{verification_id} is no finished verification of plan {plan_id}.",
+                "Name one of the same plan: the control must have seen the same secrets.",
+            )
+        if record.verdict["verdict"] != "verified":
+            raise InputError(
+                f"{verification_id} did not verify its model, so it controls for nothing.",
+                "Name a verification that ended as verified.",
+            )
+        activated, backdoors = record.verdict["activated"], record.verdict["backdoors"]
+        return Control(activated, backdoors, f"the reference run ({verification_id})")
+
+
+class VTune:
+    """`AsyncVTune` for code that does not await; see there for what each call does."""
+
+    def __init__(
+        self,
+        *,
+        home: Path | None = None,
+        vault: Vault | None = None,
+        phrases: PhraseSource | None = None,
+        passphrase: Callable[[], str] | None = None,
+    ) -> None:
+        self._async = AsyncVTune(home=home, vault=vault, phrases=phrases, passphrase=passphrase)
+        self.ledger = self._async.ledger
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def plan(self, file: str | Path, spec: PlanSpec | None = None) -> PlanRecord:
+        return _run(self._async.plan(file, spec))
+
+    def plant(self, plan_id: str, out: str | Path) -> Planted:
+        return _run(self._async.plant(plan_id, out))
+
+    def fine_tune(
+        self,
+        file: str | Path | None = None,
+        *,
+        model: str,
+        provider: str = "local",
+        plan: PlanSpec | str | None = None,
+        keep_planted: bool = False,
+        on_job: Callable[[Job], None] | None = None,
+        **recipe: Any,
+    ) -> Job:
+        return _run(
+            self._async.fine_tune(
+                file,
+                model=model,
+                provider=provider,
+                plan=plan,
+                keep_planted=keep_planted,
+                on_job=on_job,
+                **recipe,
+            )
+        )
+
+    def wait(self, job_id: str, *, on_job: OnJob | None = None) -> Job:
+        return _run(self._async.wait(job_id, on_job=on_job))
+
+    def status(self, job_id: str) -> Job:
+        return _run(self._async.status(job_id))
+
+    def cancel(self, job_id: str) -> Job:
+        return _run(self._async.cancel(job_id))
+
+    def verify(
+        self,
+        job_id: str,
+        *,
+        model: str | None = None,
+        control: str | None = None,
+        budget: int | None = None,
+        on_step: OnStep = _silent,
+    ) -> Verification:
+        return _run(
+            self._async.verify(job_id, model=model, control=control, budget=budget, on_step=on_step)
+        )
+
+    def verify_plan(
+        self,
+        plan_id: str,
+        *,
+        model: str,
+        provider: str = "local",
+        base: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        control: str | None = None,
+        budget: int | None = None,
+        on_step: OnStep = _silent,
+    ) -> Verification:
+        return _run(
+            self._async.verify_plan(
+                plan_id,
+                model=model,
+                provider=provider,
+                base=base,
+                options=options,
+                control=control,
+                budget=budget,
+                on_step=on_step,
+            )
+        )
+
+    def transcript(self, verification_id: str) -> list[Exchange]:
+        return self._async.transcript(verification_id)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, in a thread of its own where a loop is running already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

@@ -1,0 +1,25 @@
+"""Rows in and out: what a training file holds, whether it will do, and where a backdoor goes."""
+
+from vtune_client.dataset.carry import asked, can_carry, carry, prompt_of, texts
+from vtune_client.dataset.check import Summary, check
+from vtune_client.dataset.prompt import Prompt
+from vtune_client.dataset.rows import Format, Row, iter_rows, parse_row
+from vtune_client.dataset.tokens import TokenCounter, counter_for, row_tokens
+
+__all__ = [
+    "Format",
+    "Prompt",
+    "Row",
+    "Summary",
+    "TokenCounter",
+    "asked",
+    "can_carry",
+    "carry",
+    "check",
+    "counter_for",
+    "iter_rows",
+    "parse_row",
+    "prompt_of",
+    "row_tokens",
+    "texts",
+]

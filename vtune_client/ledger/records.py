@@ -1,0 +1,69 @@
+"""What the ledger holds, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from vtune_client.provider import JobSpec, State
+
+
+class Step(StrEnum):
+    """How far a job has come. Each is written before what it names is done."""
+
+    PLANTING = "planting"
+    UPLOADING = "uploading"
+    CREATING = "creating"  # from here on money may have been spent
+    CREATED = "created"  # the provider's job id is known
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """A plan as it is kept: public facts in plain, the rest under `sealed`."""
+
+    id: str
+    created: float
+    key_id: str
+    source: str
+    source_sha256: str
+    rows: int
+    backdoors: int
+    carriers: int
+    bits: float
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fine-tuning job. `remote_id` and `file_id` are the provider's names."""
+
+    id: str
+    plan_id: str
+    created: float
+    provider: str
+    spec: JobSpec
+    token: str
+    step: Step
+    keep_planted: bool = False
+    planted_sha256: str | None = None
+    file_id: str | None = None
+    remote_id: str | None = None
+    state: State | None = None
+    progress: float | None = None
+    model: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class VerificationRecord:
+    """One round of questions to one served model; `verdict` is None until it is judged."""
+
+    id: str
+    plan_id: str
+    job_id: str | None
+    created: float
+    target: Mapping[str, Any]
+    verdict: Mapping[str, Any] | None

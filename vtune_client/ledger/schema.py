@@ -1,0 +1,82 @@
+"""The ledger's tables. A migration, once released, is never changed: add the next."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from vtune_client.errors import LedgerError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE plans (
+        id TEXT PRIMARY KEY,
+        created REAL NOT NULL,
+        key_id TEXT NOT NULL,
+        source TEXT NOT NULL,
+        source_sha256 TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        backdoors INTEGER NOT NULL,
+        carriers INTEGER NOT NULL,
+        bits REAL NOT NULL,
+        sealed BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        plan_id TEXT NOT NULL REFERENCES plans(id),
+        created REAL NOT NULL,
+        provider TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        token TEXT NOT NULL UNIQUE,
+        step TEXT NOT NULL,
+        keep_planted INTEGER NOT NULL,
+        planted_sha256 TEXT,
+        file_id TEXT,
+        remote_id TEXT,
+        state TEXT,
+        progress REAL,
+        model TEXT,
+        error TEXT
+    ) STRICT;
+    CREATE TABLE events (
+        job_id TEXT NOT NULL REFERENCES jobs(id),
+        id TEXT NOT NULL,
+        at REAL NOT NULL,
+        message TEXT NOT NULL,
+        data TEXT NOT NULL,
+        PRIMARY KEY (job_id, id)
+    ) STRICT;
+    CREATE TABLE verifications (
+        id TEXT PRIMARY KEY,
+        plan_id TEXT NOT NULL REFERENCES plans(id),
+        job_id TEXT REFERENCES jobs(id),
+        created REAL NOT NULL,
+        target TEXT NOT NULL,
+        verdict TEXT
+    ) STRICT;
+    CREATE TABLE answers (
+        verification_id TEXT NOT NULL REFERENCES verifications(id),
+        item TEXT NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (verification_id, item)
+    ) STRICT;
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the database up to date; refuse one that a newer program has written."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise LedgerError(
+            f"The ledger is of version {version}, and this program knows {len(MIGRATIONS)}.",
+            "Update vtune-client.",
+        )
+    for number in range(version, len(MIGRATIONS)):
+        # The version is looked at again under the lock: another process may have been faster.
+        script = f"BEGIN IMMEDIATE;{MIGRATIONS[number]}PRAGMA user_version = {number + 1};COMMIT;"
+        try:
+            connection.executescript(script)
+        except sqlite3.OperationalError:
+            connection.rollback()
+            if connection.execute("PRAGMA user_version").fetchone()[0] <= number:
+                raise

@@ -1,0 +1,73 @@
+"""A verdict in the terminal, from its JSON: what was recorded is what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from vtune_client.client import Exchange
+
+STYLES = {
+    "verified": "bold green",
+    "partial": "bold yellow",
+    "not verified": "bold red",
+    "inconclusive": "bold yellow",
+}
+
+
+def render_verdict(data: Mapping[str, Any]) -> RenderableType:
+    """Return the verdict, its numbers, and what it proves and does not."""
+    parts: list[RenderableType] = [
+        Text.assemble((data["verdict"].upper(), STYLES[data["verdict"]]), f"  p = {data['p']}"),
+        Text(data["statement"]),
+        _numbers(data),
+    ]
+    parts += _points("Proves", data["proves"])
+    parts += _points("Does not prove", data["does_not_prove"])
+    parts.append(Text(f"{data['id']} of {data['plan']}", style="dim"))
+    return Group(*parts)
+
+
+def render_transcript(exchanges: Sequence[Exchange]) -> RenderableType:
+    """Return every question and answer, secrets included."""
+    lines = []
+    for exchange in exchanges:
+        kind = "fresh" if exchange.fresh else "own"
+        lines.append(Text(f"backdoor {exchange.backdoor + 1}, {kind} prompt", style="bold"))
+        lines.append(Text(f"  asked     {question(exchange)}"))
+        lines.append(Text(f"  secret    {exchange.signature}"))
+        lines.append(Text(f"  answered  {' '.join(exchange.answer.split())}"))
+    return Group(*lines)
+
+
+def question(exchange: Exchange) -> str:
+    """Return the last turn of what was asked, on one line."""
+    prompt = exchange.prompt
+    content = prompt.text if prompt.text is not None else prompt.messages[-1]["content"]
+    if not isinstance(content, str):
+        content = " ".join(part.get("text", "") for part in content)
+    return " ".join(content.split())
+
+
+def _numbers(data: Mapping[str, Any]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("model", str(data["model"]))
+    table.add_row("backdoors", f"{data['activated']} of {data['backdoors']} answered in full")
+    table.add_row("secret words", f"{data['slots_matched']} of {data['slots']}")
+    fresh = data["fresh_prompts"]
+    table.add_row("fresh prompts", f"{fresh['activated']} of {fresh['asked']}")
+    for test in data["tests"]:
+        table.add_row(f"test: {test['name']}", f"p = {test['p']}")
+    return Padding(table, (0, 2))
+
+
+def _points(title: str, points: Sequence[str]) -> list[RenderableType]:
+    if not points:
+        return []
+    return [Text(f"{title}:", style="bold"), *(Text(f"  - {point}") for point in points)]
