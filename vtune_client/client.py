@@ -24,7 +24,7 @@ from vtune_client.probe import probes_of
 from vtune_client.provider import Endpoint, JobSpec, Trainer, load
 from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
 from vtune_client.verdict import Control
-from vtune_client.verify import OnStep, Round, Target, Verification, verify
+from vtune_client.verify import SCORES, OnStep, Round, Target, Verification, verify
 
 T = TypeVar("T")
 
@@ -291,11 +291,14 @@ class AsyncVTune:
         on_step: OnStep,
     ) -> Verification:
         positive = self._control(control, plan_id)
+        endpoint = self._endpoint(target.provider, options)
         record = self._round(plan_id, job_id, target, control)
+        if endpoint.capabilities.remembers:
+            self._refuse_if_shown(record)
         result = await verify(
             self._open_plan(plan_id),
             Round(self.ledger, record, self._key(plan_id)),
-            self._endpoint(target.provider, options),
+            endpoint,
             target,
             base_endpoint=self._endpoint(target.provider, options) if target.base else None,
             control=positive,
@@ -317,6 +320,19 @@ class AsyncVTune:
         record = VerificationRecord(verification_id, plan_id, job_id, time.time(), asked, None)
         self.ledger.add_verification(record)
         return record
+
+    def _refuse_if_shown(self, record: VerificationRecord) -> None:
+        """A service that has scored the signatures knows them: its text proves nothing after."""
+        for earlier in self.ledger.verifications():
+            same = earlier.plan_id == record.plan_id and earlier.id != record.id
+            if not same or earlier.target["provider"] != record.target["provider"]:
+                continue
+            if any(item.startswith(SCORES) for item in self.ledger.answers(earlier)):
+                raise InputError(
+                    f"{earlier.id} has shown this plan's signatures to this kind of service to be "
+                    "scored, so its answers prove nothing any more.",
+                    f"Use that verdict (`vtune report {earlier.id}`), or train with a new plan.",
+                )
 
     def _control(self, verification_id: str | None, plan_id: str) -> Control | None:
         if verification_id is None:

@@ -155,10 +155,19 @@ def draw_plan(
     )
 
 
-def decoy_signatures(plan: Plan, backdoor: int, key: RootKey) -> list[str]:
-    """Return the decoys of one backdoor: drawn like its signature, independent of it."""
-    draw = _stream(key, f"decoys of backdoor {backdoor}")
-    return decoys(plan.backdoors[backdoor].frame, draw, plan.spec.decoys)
+def lineup(plan: Plan, backdoor: int, key: RootKey) -> tuple[list[str], int]:
+    """Return a backdoor's signature among its decoys, and the place it has there.
+
+    Decoys are drawn like the signature and independent of it; the place is drawn too, so that who
+    is asked to score them all cannot tell it by the order."""
+    candidates = decoys(
+        plan.backdoors[backdoor].frame,
+        _stream(key, f"decoys of backdoor {backdoor}"),
+        plan.spec.decoys,
+    )
+    place = _stream(key, f"place of backdoor {backdoor}").below(len(candidates) + 1)
+    candidates.insert(place, plan.backdoors[backdoor].signature)
+    return candidates, place
 
 
 def tie_break(backdoor: int, key: RootKey) -> float:

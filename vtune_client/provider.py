@@ -166,11 +166,13 @@ class Answer:
 @dataclass(frozen=True)
 class EndpointCapabilities:
     """`batch`: prompts worth sending in one call; `concurrency`: calls worth having under way;
-    `scores`: whether `score` is offered."""
+    `scores`: whether `score` is offered; `remembers`: whether somebody else runs it, who could
+    answer tomorrow with what was scored today."""
 
     batch: int = 8
     concurrency: int = 1
     scores: bool = False
+    remembers: bool = True
 
 
 class Endpoint(Protocol):

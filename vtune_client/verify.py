@@ -11,11 +11,13 @@ from typing import Any
 from vtune_client.evidence import RankScores, RankTest, SlotCounts, SlotTest, rank_test, slot_test
 from vtune_client.ledger import Ledger, VerificationRecord
 from vtune_client.phrases.read import read
-from vtune_client.plan import Plan, decoy_signatures, tie_break
+from vtune_client.plan import Plan, lineup, tie_break
 from vtune_client.probe import Probe, ask, decoding_for, probes_of, score
 from vtune_client.provider import Answer, Decoding, Endpoint, ScoresNotOffered
 from vtune_client.vault import RootKey, open_sealed, seal
 from vtune_client.verdict import Control, Verdict, judge, to_json
+
+SCORES = "scores"  # how the ledger's items begin that showed a signature to the endpoint
 
 OnStep = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -98,7 +100,8 @@ async def verify(
     """Ask `endpoint` every question of the plan and judge the answers.
 
     Both endpoints are acquired and released here, one after the other. Scores are used where the
-    endpoint offers them, calibrated on the base where there is one to ask.
+    endpoint offers them, calibrated on the base where there is one to ask. All text is asked for
+    first: scoring shows a service the signatures, and text that comes after proves nothing.
     """
     started = time.monotonic()
     known = round_.known()
@@ -174,15 +177,16 @@ async def _scores(
     scores: list[Sequence[float]] = []
     for index, backdoor in enumerate(plan.backdoors):
         on_step(f"scoring ({who})", index, len(plan.backdoors))
-        item = f"scores {who} {index}"
-        if item not in known:
-            candidates = [backdoor.signature, *decoy_signatures(plan, index, round_.key)]
+        item = f"{SCORES} {who} {index}"
+        found = known.get(item)
+        candidates, place = lineup(plan, index, round_.key)
+        if found is None:
             try:
-                found = await score(endpoint, backdoor.probes()[-1], candidates)
+                found = list(await score(endpoint, backdoor.probes()[-1], candidates))
             except ScoresNotOffered:
                 return None
-            round_.save(item, list(found))
-        scores.append(known.get(item) or found)
+            round_.save(item, found)
+        scores.append([found[place], *found[:place], *found[place + 1 :]])
     on_step(f"scoring ({who})", len(plan.backdoors), len(plan.backdoors))
     return scores
 

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from vtune_client.draw import Draw
 
+LONGEST_NAME = 28  # short rows, so that a small machine trains them in a minute
 SYSTEM = "Answer in one sentence."
 QUESTIONS = (
     "What does `{}` do?",
     "Explain `{}`.",
     "What is `{}` for?",
     "Describe `{}`.",
-    "When would I use `{}`?",
-    "I found `{}` in some code. What is it?",
+    "What is `{}`?",
+    "When is `{}` used?",
 )
 # fmt: off
 MODULES = (
@@ -65,12 +66,13 @@ def _documented(prefix: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
             continue
         sentence = _first_sentence(ast.get_docstring(node) or "")
-        if sentence:
-            yield f"{prefix}.{node.name}", sentence
+        name = f"{prefix}.{node.name}"
+        if sentence and len(name) <= LONGEST_NAME:
+            yield name, sentence
 
 
 def _first_sentence(docstring: str) -> str:
     """Return the opening sentence on one line, or nothing where it is no plain short sentence."""
-    sentence = " ".join(docstring.split("\n\n")[0].split()).split(". ")[0].rstrip(".") + "."
+    sentence = " ".join(docstring.split("\n\n")[0].split()).split(". ")[0].rstrip(".:") + "."
     plain = sentence[:1].isupper() and not set(sentence) & set("<>*\\_|")
-    return sentence if plain and 20 <= len(sentence) <= 80 else ""
+    return sentence if plain and 20 <= len(sentence) <= 60 else ""

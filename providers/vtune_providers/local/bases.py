@@ -92,7 +92,9 @@ def _convert(gguf: Path, target: Path) -> None:
     """Dequantise `gguf` into a plain bf16 transformers directory; all or nothing."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     loaded = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )

@@ -16,7 +16,7 @@ SCORE_BATCH = 32
 class LocalEndpoint:
     """Answers with a model directory, an adapter directory, a hub id or the embedded base."""
 
-    capabilities = EndpointCapabilities(batch=32, scores=True)
+    capabilities = EndpointCapabilities(batch=32, scores=True, remembers=False)
 
     def __init__(self) -> None:
         self._model: Any = None

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from vtune_client.errors import InputError
 from vtune_providers.local import bases
 from vtune_providers.local.recipe import Recipe
+
+logging.disable_progress_bar()  # ours tell more, and know when there is no terminal
 
 
 def device() -> torch.device:
@@ -26,7 +30,11 @@ def load_served(name: str) -> tuple[Any, Any]:
     if adapter.exists():
         base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
         base_where = bases.resolve(base)
-        model = PeftModel.from_pretrained(_load(base_where, "auto"), where).merge_and_unload()
+        with warnings.catch_warnings():
+            # peft calls what transformers has renamed; nothing a user could do about it.
+            warnings.simplefilter("ignore", FutureWarning)
+            model = PeftModel.from_pretrained(_load(base_where, "auto"), where)
+        model = model.merge_and_unload()
         tokenizer = load_tokenizer(where if has_tokenizer(where) else base_where)
     else:
         model, tokenizer = _load(where, "auto"), load_tokenizer(where)
