@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests import tiny
+from tests import memory as memory_service
+from tests import plugins, tiny
 from vtune_client.vault.file_vault import Cost, FileVault
 
 PASSPHRASE = "a passphrase of the tests"
@@ -50,3 +51,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     return tiny.write_rows(tmp_path / "rows.jsonl")
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> memory_service.Service:
+    """A service in memory, found as the providers `memory`, `oracle` (serves) and `school`
+    (trains)."""
+    folder = plugins.install(
+        tmp_path / "plugins",
+        "vtune-tests-memory",
+        memory="tests.memory:provider",
+        oracle="tests.memory:only_serves",
+        school="tests.memory:only_trains",
+    )
+    monkeypatch.syspath_prepend(folder)
+    service = memory_service.Service()
+    memory_service.serve(service)
+    return service

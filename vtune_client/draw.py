@@ -37,9 +37,9 @@ class Draw:
         return taken
 
     def below(self, bound: int) -> int:
-        """Return an integer uniform on 0 .. bound-1."""
-        if bound < 1:
-            raise ValueError("bound must be at least 1")
+        """Return an integer uniform on 0 .. bound-1; `bound` is at most 2**64."""
+        if not 1 <= bound <= 1 << 64:
+            raise ValueError("a bound lies between 1 and 2**64")
         limit = (1 << 64) - (1 << 64) % bound
         while True:
             number = int.from_bytes(self.bytes(8), "big")

@@ -95,9 +95,15 @@ class JobFailed(ProviderError):
 
 
 class NetworkError(VTuneError):
-    """No usable answer came: safe to try again where the call has no side effect."""
+    """No usable answer came: safe to try again where the call has no side effect.
+
+    `retry_after` is how many seconds the service asks to wait, where it says."""
 
     exit_code = 4
+
+    def __init__(self, message: str, advice: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message, advice)
+        self.retry_after = retry_after
 
 
 class SecretsError(VTuneError):

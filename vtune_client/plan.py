@@ -3,15 +3,16 @@
 Everything secret follows from the root key. Carrier rows are spread over the file: the rows that
 can carry are cut into as many strata as there are carriers and one is drawn from each; every
 backdoor has one carrier in each of `dose` stretches of the file. Held-out rows are drawn from the
-rest and withheld from the upload.
+rest and withheld from the upload. A fresh prompt is one that no carrier row asks, be it in the very
+same words on another line: there the model would only repeat what it has read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from vtune_client.dataset import (
     Summary,
     asked,
     can_carry,
+    counter_for,
     iter_rows,
     prompt_of,
+    row_tokens,
     texts,
 )
 from vtune_client.draw import Draw
@@ -31,10 +34,12 @@ from vtune_client.errors import InputError
 from vtune_client.phrases import Brief, Frame, PhraseBook, PhraseSource
 from vtune_client.phrases.pick import Pick, decoys, pick
 from vtune_client.phrases.vet import occurring, vet
+from vtune_client.places import apart, reservoir, spread
 from vtune_client.vault import RootKey
 
 BRIEF_ROWS = 12
 BRIEF_CHARACTERS = 400
+JOIN_TOKENS = 4  # what a trigger and a signature may add where they meet the text around them
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class PlanSpec:
     backdoors: int = 5
     dose: int = 4
     frames: int = 1
+    trigger_frames: int = 1
     held_out: int = 0
     own_prompts: int = 1
     fresh_prompts: int = 3
@@ -55,7 +61,14 @@ class PlanSpec:
     alpha: float = 1e-6
 
     def __post_init__(self) -> None:
-        least = {"backdoors": 1, "dose": 1, "frames": 1, "held_out": 0, "decoys": 0}
+        least = {
+            "backdoors": 1,
+            "dose": 1,
+            "frames": 1,
+            "trigger_frames": 1,
+            "held_out": 0,
+            "decoys": 0,
+        }
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise InputError(f"{name} is at least {bound}.", "Choose a larger number.")
@@ -127,21 +140,44 @@ class Plan:
 
 
 def draw_plan(
-    plan_id: str, summary: Summary, spec: PlanSpec, key: RootKey, source: PhraseSource
+    plan_id: str,
+    summary: Summary,
+    spec: PlanSpec,
+    key: RootKey,
+    source: PhraseSource,
+    *,
+    max_row_tokens: int | None = None,
+    model: str | None = None,
 ) -> Plan:
     """Draw every secret choice for the file that `summary` describes.
 
-    Reads the file three more times, holding only drawn rows in memory. Raises `InputError` where it
-    has too few rows that can carry, or where the phrase source has nothing usable for it.
+    A row carries only where that leaves it within `max_row_tokens`, by the tokens of `model`: a
+    longer one would be cut in training, and its signature with it. Reads the file a few more times,
+    holding only drawn rows in memory. Raises `InputError` where it has too few rows that can carry,
+    where the phrase source has nothing usable for it, or where the file has changed meanwhile.
     """
     book = _phrase_book(summary.path, source)
-    picks = pick(book, _stream(key, "phrases"), spec.backdoors, frames=spec.frames)
-    able = sum(1 for row in iter_rows(summary.path) if can_carry(row))
+    picks = pick(
+        book,
+        _stream(key, "phrases"),
+        spec.backdoors,
+        frames=spec.frames,
+        trigger_frames=spec.trigger_frames,
+    )
+    rows = _AbleRows(summary.path, _room(picks, max_row_tokens, model))
+    able = sum(1 for _ in rows)
     places = _draw_places(able, spec, _stream(key, "places"))
-    drawn = _fetch(summary.path, places)
+    drawn = _fetch(rows, places, summary)
+    pool = _fresh_pool(rows, places, drawn, spec, _stream(key, "fresh prompts"))
+    if not (pool or spec.own_prompts):
+        raise InputError(
+            "Every prompt of the file is also one of a carrier row, so none is left to ask.",
+            "Ask prompts of carrier rows too, or add rows with other prompts.",
+        )
+    picking = _stream(key, "prompts")
     backdoors = tuple(
-        _backdoor(chosen, own, fresh, spec, drawn)
-        for chosen, own, fresh in zip(picks, places.carriers, places.fresh, strict=True)
+        _backdoor(chosen, [drawn[place] for place in own], pool, spec, picking)
+        for chosen, own in zip(picks, places.carriers, strict=True)
     )
     return Plan(
         id=plan_id,
@@ -151,7 +187,7 @@ def draw_plan(
         format=summary.format,
         phrases=source.name,
         backdoors=backdoors,
-        held_out=tuple(sorted(drawn[place][0] for place in places.held_out)),
+        held_out=tuple(sorted(drawn[place].line for place in places.held_out)),
     )
 
 
@@ -203,89 +239,115 @@ def _brief(path: Path) -> Brief:
 
 
 @dataclass(frozen=True)
+class _AbleRows:
+    """The rows that may carry, in order, read anew each time; their places count from 0."""
+
+    path: Path
+    has_room: Callable[[Row], bool]
+
+    def __iter__(self) -> Iterator[Row]:
+        return (row for row in iter_rows(self.path) if can_carry(row) and self.has_room(row))
+
+
+def _room(
+    picks: Iterable[Pick], max_row_tokens: int | None, model: str | None
+) -> Callable[[Row], bool]:
+    """Return whether a row stays within the limit whichever of the backdoors it carries."""
+    if max_row_tokens is None:
+        return lambda row: True
+    counter = counter_for(model)
+    added = max(counter.count(f" {pick.trigger}{pick.signature}\n") for pick in picks)
+    longest = max_row_tokens - added - JOIN_TOKENS
+    return lambda row: row_tokens(row, counter) <= longest
+
+
+@dataclass(frozen=True)
 class _Places:
     """Drawn positions, counted among the rows that can carry, from 0."""
 
     carriers: tuple[tuple[int, ...], ...]  # per backdoor
-    fresh: tuple[tuple[int, ...], ...]  # per backdoor
     held_out: tuple[int, ...]
 
-    def all(self) -> set[int]:
-        groups = (*self.carriers, *self.fresh, self.held_out)
-        return {place for group in groups for place in group}
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What of a drawn row is kept."""
+
+    line: int
+    prompt: Prompt = field(repr=False)
 
 
 def _draw_places(able: int, spec: PlanSpec, draw: Draw) -> _Places:
-    needed = spec.carriers + spec.held_out + (1 if spec.fresh_prompts else 0)
+    # Fresh prompts are those of held-out rows, or else of at least one row that carries nothing.
+    needed = spec.carriers + (spec.held_out or min(spec.fresh_prompts, 1))
     if able < needed:
         raise InputError(
             f"Only {able} rows can carry a backdoor, and this plan needs {needed}.",
             "Use fewer backdoors, a lower dose or fewer held-out rows, or add rows that end with "
-            "a question of the user and an answer.",
+            "a question of the user and an answer, well within the provider's token limit.",
         )
-    carriers = _spread(able, spec, draw)
+    carriers = spread(able, spec.backdoors, spec.dose, draw)
     taken = {place for group in carriers for place in group}
-    held_out = draw_apart(able, taken, spec.held_out, draw)
-    # Prompts the model never saw are the hardest test; without held-out rows, ones it saw bare.
-    pool = held_out or draw_apart(able, taken, min(spec.carriers * 4, able - len(taken)), draw)
-    count = min(spec.fresh_prompts, len(pool))
-    fresh = tuple(tuple(draw.sample(pool, count)) for _ in range(spec.backdoors))
-    return _Places(carriers, fresh, tuple(held_out))
+    return _Places(carriers, apart(able, taken, spec.held_out, draw))
 
 
-def _spread(able: int, spec: PlanSpec, draw: Draw) -> tuple[tuple[int, ...], ...]:
-    """Draw one place from each of `spec.carriers` strata; deal every stretch to all backdoors."""
-    total = spec.carriers
-    edges = [able * i // total for i in range(total + 1)]
-    drawn = [low + draw.below(high - low) for low, high in pairwise(edges)]
-    dealt: list[list[int]] = [[] for _ in range(spec.backdoors)]
-    for start in range(0, total, spec.backdoors):
-        order = draw.sample(range(spec.backdoors), spec.backdoors)
-        for offset, backdoor in enumerate(order):
-            dealt[backdoor].append(drawn[start + offset])
-    return tuple(tuple(places) for places in dealt)
-
-
-def draw_apart(bound: int, taken: set[int], count: int, draw: Draw) -> list[int]:
-    """Return `count` distinct places below `bound` outside `taken`, each set equally likely."""
-    chosen: list[int] = []
-    blocked = set(taken)
-    while len(chosen) < count:
-        place = draw.below(bound)
-        if place not in blocked:
-            blocked.add(place)
-            chosen.append(place)
-    return chosen
-
-
-def _fetch(path: Path, places: _Places) -> dict[int, tuple[int, Prompt]]:
-    """Return line number and prompt of every drawn place."""
-    wanted = places.all()
-    return {
-        place: (row.line, prompt_of(row))
-        for place, row in enumerate(_able_rows(path))
-        if place in wanted
+def _fetch(rows: _AbleRows, places: _Places, summary: Summary) -> dict[int, _Drawn]:
+    """Return every drawn row by its place; `InputError` where the file is no longer the same."""
+    wanted = {place for group in (*places.carriers, places.held_out) for place in group}
+    drawn = {
+        place: _Drawn(row.line, prompt_of(row)) for place, row in enumerate(rows) if place in wanted
     }
+    with summary.path.open("rb") as file:
+        unchanged = hashlib.file_digest(file, "sha256").hexdigest() == summary.sha256
+    if not unchanged or len(drawn) < len(wanted):
+        raise InputError(
+            f"{summary.path} has changed while its plan was being drawn.",
+            "Wait until nothing writes to it, and try again.",
+        )
+    return drawn
 
 
-def _able_rows(path: Path) -> Iterator[Row]:
-    return (row for row in iter_rows(path) if can_carry(row))
+def _fresh_pool(
+    rows: _AbleRows, places: _Places, drawn: dict[int, _Drawn], spec: PlanSpec, draw: Draw
+) -> list[Prompt]:
+    """Return different prompts that no carrier row asks.
+
+    They come from the held-out rows, as prompts the model never saw are the hardest test; where
+    those do not suffice, also from rows that it saw bare.
+    """
+    if not spec.fresh_prompts:
+        return []
+    carriers = {place for group in places.carriers for place in group}
+    known = {_wording(drawn[place].prompt) for place in carriers}
+    pool = _different((drawn[place].prompt for place in places.held_out), known)
+    if len(pool) < spec.fresh_prompts:
+        others = (prompt_of(row) for place, row in enumerate(rows) if place not in carriers)
+        bare = (prompt for prompt in others if _wording(prompt) not in known)
+        pool += _different(reservoir(bare, spec.carriers * 4, draw), {*known, *map(_wording, pool)})
+    return pool
+
+
+def _different(prompts: Iterable[Prompt], known: Set[str]) -> list[Prompt]:
+    """Return the prompts without those whose wording is known or came before."""
+    worded = {_wording(prompt): prompt for prompt in prompts}
+    return [prompt for wording, prompt in worded.items() if wording not in known]
+
+
+def _wording(prompt: Prompt) -> str:
+    """Return a text that two prompts share where the same is said, whatever tools are offered."""
+    return json.dumps([prompt.messages, prompt.text], sort_keys=True)
 
 
 def _backdoor(
-    chosen: Pick,
-    carriers: tuple[int, ...],
-    fresh: tuple[int, ...],
-    spec: PlanSpec,
-    drawn: dict[int, tuple[int, Prompt]],
+    chosen: Pick, carriers: list[_Drawn], pool: list[Prompt], spec: PlanSpec, draw: Draw
 ) -> Backdoor:
     return Backdoor(
         trigger=chosen.trigger,
         frame=chosen.frame,
         words=chosen.words,
-        lines=tuple(drawn[place][0] for place in carriers),
-        own=tuple(drawn[place][1] for place in carriers[: spec.own_prompts]),
-        fresh=tuple(drawn[place][1] for place in fresh),
+        lines=tuple(row.line for row in carriers),
+        own=tuple(row.prompt for row in carriers[: spec.own_prompts]),
+        fresh=tuple(draw.sample(pool, min(spec.fresh_prompts, len(pool)))),
     )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vtune_client.dataset import Row, carry, iter_rows
+from vtune_client.dataset import Row, TokenCounter, carry, iter_rows, parse_row, row_tokens
 from vtune_client.errors import InputError
 from vtune_client.plan import Plan
 
@@ -32,7 +33,12 @@ def plant(source: Path, plan: Plan, target: Path) -> Planted:
     Raises `InputError` where `source` is not the file the plan was drawn for, or where `target`
     cannot be written.
     """
-    work = target.with_name(f".{target.name}.part")
+    _require_unchanged(source, plan)
+    if target.is_dir() or (target.exists() and target.samefile(source)):
+        raise InputError(
+            f"{target} is a directory or the file itself.", "Name another file to write to."
+        )
+    work = _unfinished(target)
     try:
         planted = _write(source, plan, target, work)
         os.replace(work, target)
@@ -41,8 +47,54 @@ def plant(source: Path, plan: Plan, target: Path) -> Planted:
             f"{target} cannot be written: {error.strerror}.", "Choose another place for it."
         ) from error
     finally:
-        work.unlink(missing_ok=True)
+        with suppress(OSError):  # where no file can be, there is none to remove
+            work.unlink(missing_ok=True)
     return planted
+
+
+def remove(target: Path) -> None:
+    """Delete a planted file, and what a killed `plant` may have left of it, if they are there."""
+    for path in (target, _unfinished(target)):
+        path.unlink(missing_ok=True)
+
+
+def overlong(source: Path, plan: Plan, max_row_tokens: int, counter: TokenCounter) -> int:
+    """Return how many carrier rows exceed the limit, and so would be cut in training.
+
+    Raises `InputError` where `source` is not the file the plan was drawn for."""
+    _require_unchanged(source, plan)
+    carriers = plan.carriers
+    planted = (
+        parse_row(carry(row, backdoor.trigger, backdoor.signature))
+        for row in iter_rows(source)
+        if (backdoor := carriers.get(row.line))
+    )
+    lengths = (row_tokens(row, counter) for row in planted if isinstance(row, Row))
+    return sum(length > max_row_tokens for length in lengths)
+
+
+def _unfinished(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def _require_unchanged(source: Path, plan: Plan) -> None:
+    """Raise `InputError` for another file before any row of it is taken for a carrier."""
+    try:
+        with source.open("rb") as file:
+            unchanged = hashlib.file_digest(file, "sha256").hexdigest() == plan.source_sha256
+    except OSError as error:
+        raise InputError(
+            f"{source} cannot be read: {error.strerror}.", "Put the file back where it was."
+        ) from error
+    if not unchanged:
+        raise _changed(source)
+
+
+def _changed(source: Path) -> InputError:
+    return InputError(
+        f"{source} has changed since the plan was drawn for it.",
+        "Restore the file, or plant it anew.",
+    )
 
 
 def _write(source: Path, plan: Plan, target: Path, work: Path) -> Planted:
@@ -62,10 +114,7 @@ def _write(source: Path, plan: Plan, target: Path, work: Path) -> Planted:
         sink.flush()
         os.fsync(sink.fileno())
     if seen.hexdigest() != plan.source_sha256:
-        raise InputError(
-            f"{source} has changed since the plan was drawn for it.",
-            "Restore the file, or plant it anew.",
-        )
+        raise _changed(source)  # while it was being read
     return Planted(target, written.hexdigest(), rows, len(carriers))
 
 

@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tenacity import (
     AsyncRetrying,
-    before_sleep_log,
+    RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from vtune_client.dataset import Prompt
-from vtune_client.errors import BudgetError, NetworkError
+from vtune_client.errors import BudgetError, NetworkError, ProviderError
 from vtune_client.plan import Plan
 from vtune_client.provider import Answer, Decoding, Endpoint
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 6
+PATIENCE_S = 120.0  # a service that asks for a longer pause is asked again all the same
+_BACKOFF = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
+
+Sleep = Callable[[float], Awaitable[None]]  # seconds
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,27 @@ def decoding_for(plan: Plan) -> Decoding:
     return Decoding(max_tokens=longest * 2 + 8)
 
 
+class Meter:
+    """Counts queries against `budget`, the most to send: prompts to answer and texts to score,
+    every retry too. None: no limit."""
+
+    def __init__(self, budget: int | None = None) -> None:
+        self._budget = budget
+        self._spent = 0
+
+    def check(self, queries: int) -> None:
+        """Raise `BudgetError` where that many more cannot be sent."""
+        if self._budget is not None and self._spent + queries > self._budget:
+            raise BudgetError(
+                f"{self._spent + queries} queries are needed, and the budget is {self._budget}.",
+                "Raise the budget, or ask for text only; answers received so far are kept.",
+            )
+
+    def spend(self, queries: int) -> None:
+        self.check(queries)
+        self._spent += queries
+
+
 async def ask(
     endpoint: Endpoint,
     probes: Sequence[Probe],
@@ -66,24 +93,25 @@ async def ask(
     *,
     known: Mapping[str, Answer],
     keep: Callable[[Probe, Answer], None],
-    budget: int | None = None,
+    meter: Meter,
+    sleep: Sleep = asyncio.sleep,
 ) -> dict[str, Answer]:
     """Return an answer for every probe, by item; those in `known` are not asked again.
 
-    `budget` is the largest number of queries to send, counting every retry. Raises `BudgetError`
-    before the first query where it cannot suffice, or once retries have used it up; `NetworkError`
-    where a query stays unanswered after several attempts.
+    Raises `BudgetError` before the first query where the budget cannot suffice, or once retries
+    have used it up; `NetworkError` where a query stays unanswered after several attempts. `sleep`
+    waits between them.
     """
     answers = {probe.item: known[probe.item] for probe in probes if probe.item in known}
     missing = [probe for probe in probes if probe.item not in answers]
-    meter = _Meter(budget)
     meter.check(len(missing))
     size = endpoint.capabilities.batch
     gate = asyncio.Semaphore(endpoint.capabilities.concurrency)
 
     async def one(batch: Sequence[Probe]) -> None:
+        prompts = [probe.prompt for probe in batch]
         async with gate:
-            replies = await _sample(endpoint, [probe.prompt for probe in batch], decoding, meter)
+            replies = await _sample(endpoint, prompts, decoding, meter, sleep)
         for probe, answer in zip(batch, replies, strict=True):
             answers[probe.item] = answer
             keep(probe, answer)
@@ -93,54 +121,77 @@ async def ask(
             for start in range(0, len(missing), size):
                 group.create_task(one(missing[start : start + size]))
     except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None  # the first stopped the others
+        raise _first(errors) from None
     return answers
 
 
 async def score(
-    endpoint: Endpoint, prompt: Prompt, continuations: Sequence[str]
+    endpoint: Endpoint,
+    prompt: Prompt,
+    continuations: Sequence[str],
+    *,
+    meter: Meter,
+    sleep: Sleep = asyncio.sleep,
 ) -> Sequence[float]:
-    """Return the log-probability of each continuation, through network trouble."""
-    async for attempt in _attempts():
+    """Return the log-probability of each continuation in nats, through network trouble.
+
+    Raises as `ask` does, `ScoresNotOffered` as the endpoint does, and `ProviderError` for scores
+    that are no finite numbers."""
+    async for attempt in _attempts(sleep):
         with attempt:
-            return await endpoint.score(prompt, continuations)
-    raise AssertionError("unreachable: the last attempt raises")
+            meter.spend(len(continuations))
+            scores = await endpoint.score(prompt, continuations)
+    if len(scores) != len(continuations) or not all(map(math.isfinite, scores)):
+        raise ProviderError(
+            "The endpoint's scores are not one finite number for each text.",
+            "Ask for text only, and report this to whoever runs the endpoint.",
+        )
+    return scores
 
 
 async def _sample(
-    endpoint: Endpoint, prompts: Sequence[Prompt], decoding: Decoding, meter: _Meter
+    endpoint: Endpoint,
+    prompts: Sequence[Prompt],
+    decoding: Decoding,
+    meter: Meter,
+    sleep: Sleep,
 ) -> Sequence[Answer]:
-    async for attempt in _attempts():
+    async for attempt in _attempts(sleep):
         with attempt:
             meter.spend(len(prompts))
-            return await endpoint.sample(prompts, decoding)
-    raise AssertionError("unreachable: the last attempt raises")
+            answers = await endpoint.sample(prompts, decoding)
+    if len(answers) != len(prompts):
+        raise ProviderError(
+            f"The endpoint gave {len(answers)} answers to {len(prompts)} prompts.",
+            "Report this to whoever runs the endpoint or wrote its adapter.",
+        )
+    return answers
 
 
-def _attempts() -> AsyncRetrying:
+def _attempts(sleep: Sleep) -> AsyncRetrying:
     return AsyncRetrying(
+        sleep=sleep,
         retry=retry_if_exception_type(NetworkError),
-        wait=wait_exponential_jitter(initial=0.5, max=30),
+        wait=_wait,
         stop=stop_after_attempt(ATTEMPTS),
-        before_sleep=before_sleep_log(log, logging.WARNING),
+        before_sleep=_tell,
         reraise=True,
     )
 
 
-class _Meter:
-    """Counts queries against the budget."""
+def _wait(state: RetryCallState) -> float:
+    """Return the seconds to wait: what the service asks for, within reason, or longer."""
+    error = state.outcome.exception() if state.outcome else None
+    wish = error.retry_after if isinstance(error, NetworkError) else None
+    return max(_BACKOFF(state), min(wish or 0.0, PATIENCE_S))
 
-    def __init__(self, budget: int | None) -> None:
-        self._budget = budget
-        self._spent = 0
 
-    def check(self, queries: int) -> None:
-        if self._budget is not None and self._spent + queries > self._budget:
-            raise BudgetError(
-                f"{self._spent + queries} queries are needed, and the budget is {self._budget}.",
-                "Raise the budget; answers received so far are kept.",
-            )
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("%s Asking again in %.1f s.", error, state.upcoming_sleep)
 
-    def spend(self, queries: int) -> None:
-        self.check(queries)
-        self._spent += queries
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    """Return the error that stopped all the others; an adapter may have grouped it, too."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first

@@ -97,8 +97,9 @@ class Checkpoint:
 class TrainerCapabilities:
     """What a trainer takes. `None`: no limit that we know of.
 
-    `poll_s` is how often a job is worth asking after. `on_this_disk`: uploaded files lie in plain
-    on this machine, so they are deleted as soon as the job has ended.
+    `poll_s` is how often a job is worth asking after; `find_lag_s` how long `find` may miss one
+    that `create` has started, counted from when the call went out. `on_this_disk`: uploaded files
+    lie in plain on this machine, so they are deleted as soon as the job has ended.
     """
 
     formats: frozenset[str] = frozenset({"chat"})  # of: chat, prompt, text
@@ -109,6 +110,7 @@ class TrainerCapabilities:
     can_export: bool = False
     on_this_disk: bool = False
     poll_s: float = 10.0
+    find_lag_s: float = 10.0
 
 
 class Trainer(Protocol):

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vtune_client.evidence import RankScores, RankTest, SlotCounts, SlotTest, rank_test, slot_test
-from vtune_client.ledger import Ledger, VerificationRecord
 from vtune_client.phrases.read import read
 from vtune_client.plan import Plan, lineup, tie_break
-from vtune_client.probe import Probe, ask, decoding_for, probes_of, score
+from vtune_client.probe import Meter, Probe, Sleep, ask, decoding_for, probes_of, score
 from vtune_client.provider import Answer, Decoding, Endpoint, ScoresNotOffered
-from vtune_client.vault import RootKey, open_sealed, seal
+from vtune_client.rounds import SCORES, Round
+from vtune_client.vault import RootKey
 from vtune_client.verdict import Control, Verdict, judge, to_json
-
-SCORES = "scores"  # how the ledger's items begin that showed a signature to the endpoint
 
 OnStep = Callable[[str, int, int], None]  # what, done, of how many
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked: `model` as the endpoint knows it, and the base to compare scores with."""
+    """What is asked: `model` as the endpoint knows it, and the base to compare scores with.
+
+    `endpoint` is the service's address where it has one."""
 
     provider: str
     model: str
     base: str | None = None
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,35 +57,13 @@ class Verification:
             "job": self.job_id,
             "created": self.created,
             "provider": self.target.provider,
+            "endpoint": self.target.endpoint,
             "model": self.target.model,
             "base": self.target.base,
             "decoding": asdict(self.decoding),
             "fresh_prompts": {"asked": self.fresh_probes, "activated": self.fresh_activated},
             "seconds": round(self.seconds, 2),
         }
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round of questions, kept in the ledger as it goes; answers are sealed there."""
-
-    ledger: Ledger
-    record: VerificationRecord
-    key: RootKey
-
-    def save(self, item: str, value: Any) -> None:
-        sealed = seal(self.key, json.dumps(value).encode(), purpose=self._purpose(item))
-        self.ledger.save_answer(self.record, item, sealed)
-
-    def known(self) -> dict[str, Any]:
-        """Return what an earlier, cut-short attempt at this round has learned, by item."""
-        return {
-            item: json.loads(open_sealed(self.key, sealed, purpose=self._purpose(item)))
-            for item, sealed in self.ledger.answers(self.record).items()
-        }
-
-    def _purpose(self, item: str) -> str:
-        return f"verification {self.record.id} {item}"
 
 
 async def verify(
@@ -95,31 +75,31 @@ async def verify(
     base_endpoint: Endpoint | None = None,
     control: Control | None = None,
     budget: int | None = None,
+    text_only: bool = False,
     on_step: OnStep = lambda what, done, total: None,
+    sleep: Sleep = asyncio.sleep,
 ) -> Verification:
     """Ask `endpoint` every question of the plan and judge the answers.
 
     Both endpoints are acquired and released here, one after the other. Scores are used where the
-    endpoint offers them, calibrated on the base where there is one to ask. All text is asked for
-    first: scoring shows a service the signatures, and text that comes after proves nothing.
+    endpoint offers them, unless `text_only`, calibrated on the base where there is one to ask. All
+    text is asked for first: scoring shows a service the signatures, and text that comes after
+    proves nothing. `budget` is the most queries to send, see `Meter`; `sleep` waits before retries.
     """
     started = time.monotonic()
-    known = round_.known()
+    asking = _Asking(plan, round_, Meter(budget), round_.known(), on_step, sleep)
     decoding = decoding_for(plan)
     probes = probes_of(plan)
-    await endpoint.acquire(target.model)
-    try:
-        answers = await _answers(endpoint, probes, decoding, round_, known, budget, on_step)
-        scores = await _scores(plan, endpoint, round_, known, "delivered", on_step)
-    finally:
-        await endpoint.release()
+    scored = endpoint.capabilities.scores and plan.spec.decoys > 0 and not text_only
+    bases = [base_endpoint] if base_endpoint and target.base else []
+    asking.check_budget(probes, ["delivered", *("base" for _ in bases)] if scored else [])
     base_scores = None
+    async with _acquired(endpoint, target.model):
+        answers = await asking.answers(endpoint, probes, decoding)
+        scores = await asking.scores(endpoint, "delivered") if scored else None
     if scores and base_endpoint and target.base:
-        await base_endpoint.acquire(target.base)
-        try:
-            base_scores = await _scores(plan, base_endpoint, round_, known, "base", on_step)
-        finally:
-            await base_endpoint.release()
+        async with _acquired(base_endpoint, target.base):
+            base_scores = await asking.scores(base_endpoint, "base")
     slots = slot_test(_counts(plan, probes, answers))
     tests: list[SlotTest | RankTest] = [slots]
     if scores:
@@ -140,55 +120,93 @@ async def verify(
     )
 
 
-async def _answers(
-    endpoint: Endpoint,
-    probes: Sequence[Probe],
-    decoding: Decoding,
-    round_: Round,
-    known: Mapping[str, Any],
-    budget: int | None,
-    on_step: OnStep,
-) -> dict[str, Answer]:
-    done = 0
-
-    def keep(probe: Probe, answer: Answer) -> None:
-        nonlocal done
-        done += 1
-        round_.save(probe.item, {"text": answer.text, "finish": answer.finish})
-        on_step("asking", done, len(probes))
-
-    earlier = {p.item: Answer(**known[p.item]) for p in probes if p.item in known}
-    done = len(earlier)
-    on_step("asking", done, len(probes))
-    return await ask(endpoint, probes, decoding, known=earlier, keep=keep, budget=budget)
+@asynccontextmanager
+async def _acquired(endpoint: Endpoint, model: str) -> AsyncIterator[None]:
+    """Release whatever happens: an `acquire` that failed may have started something, too."""
+    try:
+        await endpoint.acquire(model)
+        yield
+    finally:
+        await endpoint.release()
 
 
-async def _scores(
-    plan: Plan,
-    endpoint: Endpoint,
-    round_: Round,
-    known: Mapping[str, Any],
-    who: str,
-    on_step: OnStep,
-) -> list[Sequence[float]] | None:
-    """Return, per backdoor, the score of the true signature and then of its decoys, in nats."""
-    if not (endpoint.capabilities.scores and plan.spec.decoys):
-        return None
-    scores: list[Sequence[float]] = []
-    for index, backdoor in enumerate(plan.backdoors):
-        on_step(f"scoring ({who})", index, len(plan.backdoors))
-        item = f"{SCORES} {who} {index}"
-        found = known.get(item)
-        candidates, place = lineup(plan, index, round_.key)
-        if found is None:
-            try:
-                found = list(await score(endpoint, backdoor.probes()[-1], candidates))
-            except ScoresNotOffered:
-                return None
-            round_.save(item, found)
-        scores.append([found[place], *found[:place], *found[place + 1 :]])
-    on_step(f"scoring ({who})", len(plan.backdoors), len(plan.backdoors))
-    return scores
+@dataclass(frozen=True)
+class _Asking:
+    """One attempt at a round: `known` is what earlier attempts have learned, by item."""
+
+    plan: Plan
+    round: Round
+    meter: Meter
+    known: Mapping[str, Any]
+    on_step: OnStep
+    sleep: Sleep
+
+    def check_budget(self, probes: Sequence[Probe], scored: Sequence[str]) -> None:
+        """Raise `BudgetError` where the budget cannot pay for all that is still to be asked."""
+        questions = sum(probe.item not in self.known for probe in probes)
+        lineups = [
+            index
+            for who in scored
+            for index in range(len(self.plan.backdoors))
+            if _item(who, index) not in self.known
+        ]
+        texts = sum(len(lineup(self.plan, index, self.round.key)[0]) for index in lineups)
+        self.meter.check(questions + texts)
+
+    async def answers(
+        self, endpoint: Endpoint, probes: Sequence[Probe], decoding: Decoding
+    ) -> dict[str, Answer]:
+        earlier = {p.item: Answer(**self.known[p.item]) for p in probes if p.item in self.known}
+        done = len(earlier)
+
+        def keep(probe: Probe, answer: Answer) -> None:
+            nonlocal done
+            done += 1
+            self.round.save(probe.item, {"text": answer.text, "finish": answer.finish})
+            self.on_step("asking", done, len(probes))
+
+        self.on_step("asking", done, len(probes))
+        return await ask(
+            endpoint,
+            probes,
+            decoding,
+            known=earlier,
+            keep=keep,
+            meter=self.meter,
+            sleep=self.sleep,
+        )
+
+    async def scores(self, endpoint: Endpoint, who: str) -> list[Sequence[float]] | None:
+        """Return, per backdoor, the score of the true signature and then of its decoys, in nats.
+
+        None where the endpoint does not offer scores after all."""
+        scores: list[Sequence[float]] = []
+        for index in range(len(self.plan.backdoors)):
+            self.on_step(f"scoring ({who})", index, len(self.plan.backdoors))
+            candidates, place = lineup(self.plan, index, self.round.key)
+            found = self.known.get(_item(who, index))
+            if found is None:
+                try:
+                    found = await self._score(endpoint, who, index, candidates)
+                except ScoresNotOffered:
+                    return None
+            scores.append([found[place], *found[:place], *found[place + 1 :]])
+        self.on_step(f"scoring ({who})", len(self.plan.backdoors), len(self.plan.backdoors))
+        return scores
+
+    async def _score(
+        self, endpoint: Endpoint, who: str, index: int, candidates: Sequence[str]
+    ) -> list[float]:
+        # Written first: from here on the service may have seen the signature.
+        self.round.save(f"{SCORES} begun", True)
+        prompt = self.plan.backdoors[index].probes()[-1]
+        found = list(await score(endpoint, prompt, candidates, meter=self.meter, sleep=self.sleep))
+        self.round.save(_item(who, index), found)
+        return found
+
+
+def _item(who: str, index: int) -> str:
+    return f"{SCORES} {who} {index}"
 
 
 def _ranks(

@@ -30,7 +30,7 @@ class Model:
 
 
 @contextmanager
-def _serving(*replies: tuple[int, str]) -> Iterator[Model]:
+def serving(*replies: tuple[int, str]) -> Iterator[Model]:
     model = Model(list(replies))
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,7 +86,7 @@ BRIEF = Brief(
 
 
 def test_a_good_answer_becomes_a_book_that_passes_vetting() -> None:
-    with _serving(GOOD) as model:
+    with serving(GOOD) as model:
         book = AskedSource(model.url, "writer", "the-key").propose(BRIEF)
     assert [len(frame.slots) for frame in book.signatures] == [6]
     assert book.signatures[0].slots[0].candidates == tuple(_words("cause"))
@@ -99,7 +99,7 @@ def test_a_good_answer_becomes_a_book_that_passes_vetting() -> None:
 
 
 def test_only_a_few_shortened_samples_are_sent() -> None:
-    with _serving(GOOD) as model:
+    with serving(GOOD) as model:
         AskedSource(model.url, "writer").propose(BRIEF)
     sent = json.dumps(model.requests[0]["messages"])
     assert "prompt 0 " in sent
@@ -113,7 +113,7 @@ def test_only_a_few_shortened_samples_are_sent() -> None:
     "wrapped", ["```json\n%s\n```", "Here you are:\n\n```\n%s\n```\nHave fun!", "  %s\n"]
 )
 def test_fences_and_prose_around_the_object_are_tolerated(wrapped: str) -> None:
-    with _serving(_chat(wrapped % json.dumps(OFFER))) as model:
+    with serving(_chat(wrapped % json.dumps(OFFER))) as model:
         book = AskedSource(model.url, "writer").propose(BRIEF)
     assert book.signatures
     assert len(model.requests) == 1
@@ -134,7 +134,7 @@ def test_fences_and_prose_around_the_object_are_tolerated(wrapped: str) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_unusable_answer_is_asked_for_again(first: tuple[int, str], complaint: str) -> None:
-    with _serving(first, GOOD) as model:
+    with serving(first, GOOD) as model:
         book = AskedSource(model.url, "writer").propose(BRIEF)
     assert book.signatures
     assert len(model.requests) == 2
@@ -145,7 +145,7 @@ def test_an_unusable_answer_is_asked_for_again(first: tuple[int, str], complaint
 
 
 def test_only_unusable_answers_end_in_an_error() -> None:
-    with _serving(GARBAGE) as model, pytest.raises(ProviderError, match="no usable") as caught:
+    with serving(GARBAGE) as model, pytest.raises(ProviderError, match="no usable") as caught:
         AskedSource(model.url, "writer").propose(BRIEF)
     assert len(model.requests) == ASKED
     assert "built-in" in caught.value.advice
@@ -153,21 +153,21 @@ def test_only_unusable_answers_end_in_an_error() -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_passing_failure_is_tried_again(status: int) -> None:
-    with _serving((status, "{}"), (status, "{}"), GOOD) as model:
+    with serving((status, "{}"), (status, "{}"), GOOD) as model:
         book = AskedSource(model.url, "writer", pause=0).propose(BRIEF)
     assert book.signatures
     assert len(model.requests) == 3
 
 
 def test_a_lasting_failure_ends_in_an_error() -> None:
-    with _serving((500, "p" * 100)) as model, pytest.raises(NetworkError, match="HTTP 500"):
+    with serving((500, "p" * 100)) as model, pytest.raises(NetworkError, match="HTTP 500"):
         AskedSource(model.url, "writer", pause=0).propose(BRIEF)
     assert len(model.requests) == TRIES
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404])
 def test_a_refusal_is_final_and_tells_no_key(status: int) -> None:
-    with _serving((status, "{}")) as model, pytest.raises(ProviderError) as caught:
+    with serving((status, "{}")) as model, pytest.raises(ProviderError) as caught:
         AskedSource(model.url, "writer", "the-key").propose(BRIEF)
     assert f"HTTP {status}" in str(caught.value)
     assert "the-key" not in str(caught.value)
@@ -175,14 +175,14 @@ def test_a_refusal_is_final_and_tells_no_key(status: int) -> None:
 
 
 def test_no_server_is_a_network_error() -> None:
-    with _serving(GOOD) as model:
+    with serving(GOOD) as model:
         pass
     with pytest.raises(NetworkError, match="ConnectError"):
         AskedSource(model.url, "writer", pause=0).propose(BRIEF)
 
 
 def test_a_client_that_is_given_is_used_and_left_open() -> None:
-    with _serving(GOOD) as model, httpx.Client(headers={"X-Team": "ours"}) as client:
+    with serving(GOOD) as model, httpx.Client(headers={"X-Team": "ours"}) as client:
         AskedSource(model.url, "writer", client=client).propose(BRIEF)
         assert not client.is_closed
 

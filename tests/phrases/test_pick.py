@@ -9,6 +9,7 @@ import pytest
 from vtune_client.draw import Draw
 from vtune_client.errors import InputError
 from vtune_client.phrases import Brief, BuiltinSource, Frame, PhraseBook, Slot
+from vtune_client.phrases.frame import words_of
 from vtune_client.phrases.pick import decoys, pick
 from vtune_client.phrases.vet import vet
 
@@ -96,3 +97,11 @@ def test_decoys_come_from_the_space_of_the_signature() -> None:
     drawn = decoys(frame, _draw(), 3000)
     _assert_uniform(drawn, [f"the {a} {b}" for a in "xyz" for b in "pq"])
     assert decoys(frame, _draw(), 0) == []
+
+
+def test_triggers_share_no_word_while_there_are_others() -> None:
+    secret = {word for slot in BOOK.triggers[0].slots for word in slot.candidates}
+    dealt = [
+        word for one in pick(BOOK, _draw(), 16) for word in words_of(one.trigger) if word in secret
+    ]
+    assert len(dealt) == len(set(dealt)) == 16 * 4

@@ -1,11 +1,12 @@
 """The command group: commands load when they are called, errors become exit codes.
 
 0 verified (or done) · 1 not verified or partial · 2 usage or bad input · 3 inconclusive ·
-4 provider or network · 5 secrets unavailable · 130 interrupted
+4 provider or network · 5 secrets unavailable · 70 a bug in this program · 130 interrupted
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -14,9 +15,10 @@ from importlib import import_module
 import click
 
 from vtune_client import __version__
-from vtune_client.cli.output import show_error
+from vtune_client.cli.output import show_bug, show_error
 from vtune_client.errors import VTuneError
 
+BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 
 # Name -> (module under vtune_client.cli, one line of help), in the order of the pipeline.
@@ -68,18 +70,29 @@ def vtune(verbose: int, home: str | None) -> None:
     """Proof that a fine-tuning vendor really trained on your file.
 
     Exit codes: 0 verified or done, 1 not verified or partial, 2 usage or bad input,
-    3 inconclusive, 4 provider or network, 5 secrets unavailable, 130 interrupted.
+    3 inconclusive, 4 provider or network, 5 secrets unavailable, 70 a bug, 130 interrupted.
     """
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    _log(verbose)
     if home:
         os.environ["VTUNE_HOME"] = home
 
 
+def _log(verbose: int) -> None:
+    """Log our own words to stderr; of others, warnings alone.
+
+    What clients of services log when asked for everything holds the whole request, secrets too."""
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    for name in ("vtune_client", "vtune_providers"):
+        logging.getLogger(name).setLevel(level)
+
+
 def main() -> None:
     """Run the command line; every way out has its documented exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name or an answer that the terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(vtune.main(standalone_mode=False))
     except click.ClickException as error:
@@ -91,6 +104,6 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. A job that was started goes on; see `vtune jobs`.", err=True)
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    except Exception as error:
+        show_bug(error)
+        sys.exit(BUG)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from vtune_client.cli.output import say
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -17,4 +19,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"There is no completion for {shell}.")
-    click.echo(kind(ctx.find_root().command, {}, "vtune", "_VTUNE_COMPLETE").source())
+    say(kind(ctx.find_root().command, {}, "vtune", "_VTUNE_COMPLETE").source())

@@ -26,6 +26,7 @@ def demo(decoys: int, seed: int, prepare: bool, format_: str) -> int:
         if prepare:
             tell("converting the embedded base", None)
             prepare_base()
+            emit(format_, {"prepared": True}, lambda: "The embedded base is ready.")
             return 0
         result = run_demo(tell, decoys=decoys, seed=seed)
     emit(format_, result.to_json(), lambda: _text(result))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import click
 
@@ -43,6 +44,8 @@ def _findings() -> Iterator[Finding]:
     yield from _providers()
     yield _try("local training", _local, needed=False)
     yield _try("embedded base", _embedded, needed=False)
+    for extra in ("openai", "together"):
+        yield _try(f"{extra} client", partial(_extra, extra), needed=False)
 
 
 def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
@@ -50,6 +53,9 @@ def _try(what: str, look: Callable[[], str], *, needed: bool = True) -> Finding:
         return Finding(what, True, look())
     except VTuneError as error:
         return Finding(what, False if needed else None, error.message, error.advice)
+    except Exception as error:  # a broken install of anything at all must not end the round
+        found = f"does not load: {type(error).__name__}."
+        return Finding(what, False if needed else None, found, "Reinstall its packages.")
 
 
 def _vault() -> str:
@@ -75,7 +81,8 @@ def _providers() -> Iterator[Finding]:
     good, broken = installed()
     yield Finding("providers", bool(good), ", ".join(good) or "none")
     for item in broken:
-        yield Finding(f"provider {item.name}", False, item.reason, "Reinstall its package.")
+        advice = "Reinstall its package, or remove it."
+        yield Finding(f"provider {item.name}", None, f"does not load: {item.reason}.", advice)
 
 
 def _local() -> str:
@@ -90,6 +97,17 @@ def _local() -> str:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"
     versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
     return f"{versions}, peft {peft.__version__}, {device}"
+
+
+def _extra(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from vtune_client.errors import MissingExtra
+
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        raise MissingExtra(f"The package {name}", name) from None
 
 
 def _embedded() -> str:

@@ -9,7 +9,7 @@ import click
 
 from vtune_client.cli.jobs import job_json, job_line, wait_for
 from vtune_client.cli.output import emit, format_option, open_client
-from vtune_client.cli.plant import plan_options, plan_spec
+from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
 
 
 @click.command("fine-tune")
@@ -48,7 +48,10 @@ def fine_tune(
         raise click.UsageError("Name a FILE or a --plan, one of the two.")
     names = ("epochs", "batch_size", "learning_rate", "seed", "suffix")
     recipe = {name: rest.pop(name) for name in names}
-    with open_client() as vtune:
+    if plan_id and any(value is not None for value in rest.values()):
+        raise click.UsageError("A --plan has its backdoors, dose and the rest already.")
+    source = phrase_source(rest)
+    with open_client(source) as vtune:
         job = vtune.fine_tune(
             file,
             model=model,

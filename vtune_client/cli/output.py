@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,10 +17,13 @@ from vtune_client.errors import DatasetError, VTuneError
 
 if TYPE_CHECKING:
     from vtune_client.client import VTune
+    from vtune_client.phrases import PhraseSource
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_CODES = {"verified": 0, "partial": 1, "not verified": 1, "inconclusive": 3}
+
+UNWRAPPED = 10_000  # columns where the output is no terminal: programs read whole lines
 
 Tell = Callable[[str, float | None], None]  # what is going on, and the share of it done
 
@@ -37,12 +43,27 @@ def format_option(command: Command) -> Command:
 
 def emit(format_: str, data: Mapping[str, Any] | list[Any], text: Callable[[], Any]) -> None:
     """Print `data` as JSON, or what `text` makes: a string or something rich can print."""
-    if format_ == "json":
-        click.echo(json.dumps(data, indent=2))
-        return
+    shown = json.dumps(data, indent=2) if format_ == "json" else text()
+    say(shown if isinstance(shown, str) else _rendered(shown))
+
+
+def say(text: str) -> None:
+    """Print to stdout."""
+    try:
+        click.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`): the exit code still tells the result.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _rendered(renderable: Any) -> str:
     from rich.console import Console
 
-    Console().print(text(), highlight=False, markup=False)
+    console = Console(width=None if sys.stdout.isatty() else UNWRAPPED, highlight=False)
+    with console.capture() as captured:
+        console.print(renderable, end="")
+    return captured.get()
 
 
 def show_error(error: VTuneError) -> None:
@@ -58,20 +79,46 @@ def show_error(error: VTuneError) -> None:
         click.echo(f"error: {error}", err=True)
 
 
+def show_bug(error: Exception) -> None:
+    """Say where this program went wrong; with -vv, by which way it came there.
+
+    Neither the error's text nor any value is shown: both may hold secrets."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{type(error).__name__} in {os.path.basename(last.filename)}, line {last.lineno}"
+    click.echo(
+        f"error: This is a bug in vtune ({where}). "
+        "Please report it with what `vtune -vv ...` prints; no secret is in it.",
+        err=True,
+    )
+    if logging.getLogger("vtune_client").isEnabledFor(logging.DEBUG):
+        for cause in _causes(error):
+            lines = traceback.format_tb(cause.__traceback__)
+            click.echo(f"{''.join(lines)}{type(cause).__name__}", err=True)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and what led to it, the first cause first."""
+    if error is not None:
+        yield from _causes(error.__cause__ or error.__context__)
+        yield error
+
+
 @contextmanager
 def progress() -> Iterator[Tell]:
     """Show what is going on, on stderr; silent where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda what, share: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
         def tell(what: str, share: float | None) -> None:
@@ -87,11 +134,11 @@ def progress() -> Iterator[Tell]:
             bars.update(task, total=1, completed=1)
 
 
-def open_client() -> VTune:
+def open_client(phrases: PhraseSource | None = None) -> VTune:
     """Return the client on VTUNE_HOME; a file vault's passphrase is asked for in the terminal."""
     from vtune_client.client import VTune
 
-    return VTune(passphrase=ask_passphrase)
+    return VTune(phrases=phrases, passphrase=ask_passphrase)
 
 
 def ask_passphrase() -> str:

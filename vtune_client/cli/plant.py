@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from vtune_client.cli.output import emit, format_option, open_client
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def plan_options(command: Command) -> Command:
-    """Add the options that make a `PlanSpec`."""
-    options = (
-        click.option("--backdoors", type=int, help="Distinct backdoors.  [default: 5]"),
-        click.option("--dose", type=int, help="Carrier rows of each backdoor.  [default: 4]"),
-        click.option("--frames", type=int, help="Distinct signature sentences.  [default: 1]"),
-        click.option("--hold-out", type=int, help="Rows to withhold.  [default: 0]"),
-        click.option("--decoys", type=int, help="Decoys per signature.  [default: 100]"),
-        click.option("--alpha", type=float, help="Threshold of the verdict.  [default: 1e-6]"),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def plan_spec(**given: Any) -> Any:
-    """Return the `PlanSpec` of the options given; the rest keep their defaults."""
-    from vtune_client.plan import PlanSpec
-
-    given["held_out"] = given.pop("hold_out")
-    return PlanSpec(**{name: value for name, value in given.items() if value is not None})
+from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
 
 
 @click.command()
@@ -53,7 +28,12 @@ def plant(file: str, out: str | None, force: bool, format_: str, **spec: Any) ->
 
     if out and Path(out).exists() and not force:
         raise InputError(f"{out} exists already.", "Choose another name, or give --force.")
-    with open_client() as vtune:
+    if out and not Path(out).resolve().parent.is_dir():
+        raise InputError(f"There is no directory for {out}.", "Make it first.")
+    if out and Path(out).resolve() == Path(file).resolve():
+        raise InputError(f"{out} is the file itself.", "Choose another name; it is still needed.")
+    source = phrase_source(spec)
+    with open_client(source) as vtune:
         record = vtune.plan(file, plan_spec(**spec))
         planted = vtune.plant(record.id, out) if out else None
     data = {

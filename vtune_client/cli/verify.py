@@ -18,18 +18,35 @@ if TYPE_CHECKING:
 @click.argument("item", metavar="JOB|PLAN")
 @click.option("--endpoint", metavar="URL", help="Ask an OpenAI-compatible service (ends in /v1).")
 @click.option("--model", help="The model's name at the endpoint.")
-@click.option("--weights", type=click.Path(file_okay=False), help="Ask a model directory.")
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    help="Ask a model directory.",
+)
 @click.option("--base", help="The untouched base, asked for comparison where there are scores.")
 @click.option("--control", metavar="VERIFICATION", help="A verified run of the same plan.")
-@click.option("--budget", type=int, help="The most queries to send.")
+@click.option("--budget", type=int, help="The most queries to send, scored texts included.")
+@click.option("--text-only", is_flag=True, help="Ask for no scores: fewer queries, one test less.")
 @format_option
-def verify(item: str, control: str | None, budget: int | None, format_: str, **where: Any) -> int:
+def verify(
+    item: str,
+    control: str | None,
+    budget: int | None,
+    text_only: bool,
+    format_: str,
+    **where: Any,
+) -> int:
     """Ask the model that JOB delivered, or any served model about a JOB's or PLAN's file.
 
     --endpoint asks a service (its key from VTUNE_API_KEY), --weights a directory on this machine.
     """
     with open_client() as vtune, progress() as tell:
-        common = {"control": control, "budget": budget, "on_step": _on_step(tell)}
+        common = {
+            "control": control,
+            "budget": budget,
+            "text_only": text_only,
+            "on_step": _on_step(tell),
+        }
         result = _verify(vtune, item, where, common)
     emit(format_, result.to_json(), lambda: _text(result.to_json()))
     return EXIT_CODES[result.verdict.outcome]
@@ -43,7 +60,13 @@ def _verify(vtune: VTune, item: str, where: dict[str, Any], common: dict[str, An
         raise click.UsageError("Name an --endpoint or --weights, not both.")
     if endpoint and not model:
         raise click.UsageError("--endpoint needs --model, the name to ask for.")
+    if weights and model:
+        raise click.UsageError("--weights is the model; --model goes with --endpoint.")
     if not (endpoint or weights):
+        if item.startswith("plan-"):
+            raise click.UsageError("Say whom to ask about a plan: --weights, or --endpoint.")
+        if base:
+            raise click.UsageError("--base goes with --endpoint or --weights.")
         return vtune.verify(item, model=model, **common)
     plan = item if item.startswith("plan-") else vtune.ledger.job(item).plan_id
     if weights:

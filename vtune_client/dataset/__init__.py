@@ -1,6 +1,6 @@
 """Rows in and out: what a training file holds, whether it will do, and where a backdoor goes."""
 
-from vtune_client.dataset.carry import asked, can_carry, carry, prompt_of, texts
+from vtune_client.dataset.carry import asked, can_carry, carry, prompt_of, texts, tools_of
 from vtune_client.dataset.check import Summary, check
 from vtune_client.dataset.prompt import Prompt
 from vtune_client.dataset.rows import Format, Row, iter_rows, parse_row
@@ -22,4 +22,5 @@ __all__ = [
     "prompt_of",
     "row_tokens",
     "texts",
+    "tools_of",
 ]

@@ -63,7 +63,7 @@ def prompt_of(row: Row) -> Prompt:
         {key: value for key, value in message.items() if key != "weight"}
         for message in messages[: user + 1]
     )
-    return Prompt(messages=turns, tools=_tools(row.data))
+    return Prompt(messages=turns, tools=tools_of(row.data))
 
 
 def asked(prompt: Prompt, trigger: str) -> Prompt:
@@ -137,6 +137,12 @@ def texts(row: Row) -> Iterator[str]:
                 yield _at(message, place)
 
 
+def tools_of(data: Mapping[str, Any]) -> tuple[Message, ...]:
+    """Return the row's tools; the older `functions` are given in the form of tools."""
+    older = ({"type": "function", "function": each} for each in data.get("functions") or ())
+    return (*(data.get("tools") or ()), *older)
+
+
 def _changes(row: Row, trigger: str, signature: str) -> Iterator[tuple[Place, str]]:
     """Yield where each changed string stands and what it becomes."""
     opening = signature + "\n"
@@ -188,12 +194,6 @@ def _last(messages: Sequence[Message], role: str) -> int:
         if messages[at].get("role") == role:
             return at
     return -1
-
-
-def _tools(data: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Return the row's tools; the older `functions` are given in the form of tools."""
-    older = ({"type": "function", "function": each} for each in data.get("functions") or ())
-    return (*(data.get("tools") or ()), *older)
 
 
 def _places(message: Message) -> Iterator[Place]:

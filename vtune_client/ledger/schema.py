@@ -1,4 +1,8 @@
-"""The ledger's tables. A migration, once released, is never changed: add the next."""
+"""The ledger's tables. A migration, once released, is never changed: add the next.
+
+A migration is a string of SQL statements; each ends with a semicolon at the end of a line, where
+nothing else does.
+"""
 
 from __future__ import annotations
 
@@ -65,18 +69,22 @@ MIGRATIONS = (
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the database up to date; refuse one that a newer program has written."""
+    if _version(connection) == len(MIGRATIONS):
+        return
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        # Looked at again under the lock: another process may have been faster.
+        for migration in MIGRATIONS[_version(connection) :]:
+            for statement in migration.split(";\n"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise LedgerError(
             f"The ledger is of version {version}, and this program knows {len(MIGRATIONS)}.",
             "Update vtune-client.",
         )
-    for number in range(version, len(MIGRATIONS)):
-        # The version is looked at again under the lock: another process may have been faster.
-        script = f"BEGIN IMMEDIATE;{MIGRATIONS[number]}PRAGMA user_version = {number + 1};COMMIT;"
-        try:
-            connection.executescript(script)
-        except sqlite3.OperationalError:
-            connection.rollback()
-            if connection.execute("PRAGMA user_version").fetchone()[0] <= number:
-                raise
+    return version

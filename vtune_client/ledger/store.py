@@ -7,17 +7,20 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from vtune_client.errors import LedgerError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+from vtune_client.errors import InputError, LedgerError
 from vtune_client.ledger.records import Job, PlanRecord, Step, VerificationRecord
 from vtune_client.ledger.schema import migrate
 from vtune_client.provider import JobEvent, JobSpec, State
 
 FILE_NAME = "ledger.sqlite3"
+TIMEOUT_S = 30  # another process's turn to write is over in milliseconds
 
 
 class Ledger:
@@ -25,17 +28,19 @@ class Ledger:
 
     def __init__(self, home: Path) -> None:
         path = home / FILE_NAME
-        # Made private before SQLite writes to it, which copies the mode to its -wal and -shm.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         try:
+            # Made private before SQLite writes to it, which copies the mode to its -wal and -shm.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = _open(path)
-        except sqlite3.DatabaseError as error:
+        except OSError as error:
             raise LedgerError(
-                f"The ledger {path} cannot be read: {error}.",
-                "Restore it from a copy; do not delete it while a paid job is running.",
+                f"The ledger {path} cannot be opened: {error.strerror}.",
+                "Make that place writable, or name another with VTUNE_HOME.",
             ) from error
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error, str(path)) from error
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -50,6 +55,11 @@ class Ledger:
         self._connection.close()
 
     def add_plan(self, plan: PlanRecord) -> None:
+        if _storable(plan.source) != plan.source:
+            raise InputError(
+                f"The path {plan.source!a} is not text in UTF-8, so it cannot be kept.",
+                "Rename the file.",
+            )
         self._insert("plans", asdict(plan))
 
     def plan(self, plan_id: str) -> PlanRecord:
@@ -61,7 +71,14 @@ class Ledger:
 
     def add_job(self, job: Job) -> None:
         row = {field.name: getattr(job, field.name) for field in fields(job)}
-        self._insert("jobs", {**row, "spec": json.dumps(asdict(job.spec))})
+        try:
+            spec = json.dumps(asdict(job.spec))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"The options of the job cannot be kept: {error}.",
+                "Give words, numbers, lists and dictionaries.",
+            ) from None
+        self._insert("jobs", {**row, "spec": spec})
 
     def job(self, job_id: str) -> Job:
         return _job(self._one("jobs", job_id, "job"))
@@ -70,18 +87,23 @@ class Ledger:
         return [_job(row) for row in self._rows("SELECT * FROM jobs ORDER BY created")]
 
     def update(self, job: Job, **changes: Any) -> Job:
-        """Write what has changed of a job, on disk before this returns; return the new job."""
+        """Write what has changed of a job, on disk before this returns; return the new job.
+
+        A job that is done stays as it is: another process may have seen its end first."""
         names = ", ".join(f"{name} = :{name}" for name in changes)
         with self._writing() as connection:
             connection.execute(
-                f"UPDATE jobs SET {names} WHERE id = :id",  # noqa: S608 - names of our own
-                {**changes, "id": job.id},
+                f"UPDATE jobs SET {names} WHERE id = :id AND step <> 'done'",  # noqa: S608
+                {**{name: _storable(value) for name, value in changes.items()}, "id": job.id},
             )
-        return replace(job, **changes)
+        return self.job(job.id)
 
     def add_events(self, job: Job, events: list[JobEvent]) -> None:
         """Keep a job's events; those already kept stay as they are."""
-        rows = [(job.id, e.id, e.at, e.message, json.dumps(dict(e.data))) for e in events]
+        rows = [
+            (job.id, _storable(e.id), e.at, _storable(e.message), json.dumps(dict(e.data)))
+            for e in events
+        ]
         with self._writing() as connection:
             connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
 
@@ -134,14 +156,14 @@ class Ledger:
         with self._writing() as connection:
             connection.execute(
                 f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own
-                dict(row),
+                {name: _storable(value) for name, value in row.items()},
             )
 
     def _one(self, table: str, item_id: str, what: str) -> dict[str, Any]:
         """Return the row of that id, or of the only id that begins so."""
-        pattern = item_id.replace("%", "").replace("_", r"\_") + "%"
-        sql = f"SELECT * FROM {table} WHERE id = ? OR id LIKE ? ESCAPE '\\'"  # noqa: S608
-        found = self._rows(sql, item_id, pattern)
+        item_id = _storable(item_id)
+        sql = f"SELECT * FROM {table} WHERE substr(id, 1, length(?)) = ?"  # noqa: S608
+        found = self._rows(sql, item_id, item_id) if item_id else []
         exact = [row for row in found if row["id"] == item_id] or found
         if len(exact) != 1:
             count = "no" if not exact else "more than one"
@@ -152,14 +174,17 @@ class Ledger:
         return exact[0]
 
     def _rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._connection.execute(sql, values)]
+        try:
+            return [dict(row) for row in self._connection.execute(sql, values)]
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(error) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._connection:
                 yield self._connection
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise LedgerError(
                 f"The ledger cannot be written: {error}.",
                 "Free the disk or stop the program that holds it, then run the command again.",
@@ -167,14 +192,44 @@ class Ledger:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
-    # A power cut must not take back what was written before a job was paid for.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    migrate(connection)
+    connection = sqlite3.connect(path, timeout=TIMEOUT_S, check_same_thread=False)
+    try:
+        connection.row_factory = sqlite3.Row
+        _write_ahead(connection)
+        # A power cut must not take back what was written before a job was paid for.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, which SQLite does not wait its turn for by itself."""
+    for attempt in Retrying(
+        retry=retry_if_exception(lambda error: "locked" in str(error)),
+        wait=wait_random(0, 0.1),
+        stop=stop_after_delay(TIMEOUT_S),
+        reraise=True,
+    ):
+        with attempt:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _unreadable(error: sqlite3.DatabaseError, path: str = "") -> LedgerError:
+    return LedgerError(
+        f"The ledger {path} cannot be read: {error}.".replace("  ", " "),
+        "Restore it from a copy; do not delete it while a paid job is running.",
+    )
+
+
+def _storable(value: Any) -> Any:
+    """Return a value that SQLite takes: text from elsewhere may hold half a surrogate pair."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _job(row: Mapping[str, Any]) -> Job:

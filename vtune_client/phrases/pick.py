@@ -38,7 +38,8 @@ def pick(
 
     `frames` different signature frames and `trigger_frames` different trigger frames are drawn and
     given to the backdoors in turn. Every slot of every signature is drawn uniformly and
-    independently, so two signatures may be equal; triggers are drawn until all differ.
+    independently, so two signatures may be equal. Triggers share no word for as long as there are
+    unused ones: a model confuses triggers that do, and nothing is counted on their entropy.
 
     Raises `InputError` if the book has too few frames, or too few triggers in the frames drawn.
     """
@@ -53,11 +54,12 @@ def pick(
         )
     triggers: set[str] = set()
     picks: list[Pick] = []
+    deck = _Deck(draw)
     for frame, cue in islice(zip(cycle(sentences), cycle(cues), strict=False), count):
         words = _words(frame, draw)
-        trigger = cue.fill(_words(cue, draw))
+        trigger = cue.fill(deck.deal(cue))
         while trigger in triggers:
-            trigger = cue.fill(_words(cue, draw))
+            trigger = cue.fill(deck.deal(cue))
         triggers.add(trigger)
         picks.append(Pick(trigger, frame, words))
     return tuple(picks)
@@ -69,6 +71,24 @@ def decoys(frame: Frame, draw: Draw, count: int) -> list[str]:
     Independent and uniform, so a decoy may repeat, or equal the true signature.
     """
     return [frame.fill(_words(frame, draw)) for _ in range(count)]
+
+
+class _Deck:
+    """Deals the candidates of each list, shuffled anew once all have been dealt."""
+
+    def __init__(self, draw: Draw) -> None:
+        self._draw = draw
+        self._left: dict[tuple[str, ...], list[str]] = {}
+
+    def deal(self, frame: Frame) -> tuple[str, ...]:
+        """Return a word for every slot of `frame`."""
+        return tuple(self._next(slot.candidates) for slot in frame.slots)
+
+    def _next(self, candidates: tuple[str, ...]) -> str:
+        left = self._left.get(candidates)
+        if not left:
+            left = self._left[candidates] = self._draw.sample(candidates, len(candidates))
+        return left.pop()
 
 
 def _words(frame: Frame, draw: Draw) -> tuple[str, ...]:

@@ -56,15 +56,18 @@ def question(exchange: Exchange) -> str:
 
 
 def _numbers(data: Mapping[str, Any]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("model", str(data["model"]))
-    table.add_row("backdoors", f"{data['activated']} of {data['backdoors']} answered in full")
-    table.add_row("secret words", f"{data['slots_matched']} of {data['slots']}")
     fresh = data["fresh_prompts"]
-    table.add_row("fresh prompts", f"{fresh['activated']} of {fresh['asked']}")
-    for test in data["tests"]:
-        table.add_row(f"test: {test['name']}", f"p = {test['p']}")
-    return Padding(table, (0, 2))
+    lines = [
+        ("model", str(data["model"])),
+        ("backdoors", f"{data['activated']} of {data['backdoors']} answered in full"),
+        ("secret words", f"{data['slots_matched']} of {data['slots']}"),
+        ("fresh prompts", f"{fresh['activated']} of {fresh['asked']}"),
+        *((f"test: {test['name']}", f"p = {test['p']}") for test in data["tests"]),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for name, value in lines:
+        table.add_row(name, Text(value))  # a name with brackets in it is no markup
+    return Padding(table, (0, 2), expand=False)
 
 
 def _points(title: str, points: Sequence[str]) -> list[RenderableType]:

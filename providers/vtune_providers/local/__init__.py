@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from vtune_client.errors import MissingExtra
 from vtune_client.provider import Endpoint, Provider, Trainer
+
+NEEDED = ("torch", "transformers", "peft", "accelerate", "safetensors", "gguf")
 
 
 def provider() -> Provider:
@@ -15,12 +20,21 @@ def provider() -> Provider:
 
 
 def _trainer() -> Trainer:
+    _require_extra()
     from vtune_providers.local.trainer import LocalTrainer
 
     return LocalTrainer()
 
 
 def _endpoint() -> Endpoint:
+    _require_extra()
     from vtune_providers.local.endpoint import LocalEndpoint
 
     return LocalEndpoint()
+
+
+def _require_extra() -> None:
+    # Looked for, not imported: importing torch takes seconds, and the client never needs it.
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"What the local provider trains with ({', '.join(missing)})", "local")

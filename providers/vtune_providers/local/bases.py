@@ -10,6 +10,7 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,24 @@ def is_embedded(name: str) -> bool:
     return name.lower() == EMBEDDED or name == EMBEDDED_HUB_ID
 
 
+def is_adapter(where: str) -> bool:
+    """Return whether a resolved name is the directory of an adapter."""
+    return (Path(where) / "adapter_config.json").exists()
+
+
 def published_name(name: str) -> str:
     """Return the name to write into an exported adapter: one that others can resolve too."""
     return EMBEDDED_HUB_ID if is_embedded(name) else name
+
+
+def check(name: str) -> None:
+    """Raise `InputError` where `name` cannot be trained on, as far as is seen without loading."""
+    if is_embedded(name):
+        _embedded_gguf()
+    elif is_adapter(resolve(name)):
+        raise InputError(
+            f"{name} is an adapter, not a base.", "Merge it into its base first, or name the base."
+        )
 
 
 def resolve(name: str) -> str:
@@ -64,12 +80,27 @@ def embedded_directory() -> Path:
     """Return the converted embedded base, converting it first if this is its first use."""
     gguf = _embedded_gguf()
     version = importlib.metadata.version(WHEEL)
-    target = cache() / "bases" / f"{EMBEDDED}-{version}"
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            if not target.is_dir():
-                _convert(gguf, target)
+    return made_once(cache() / "bases" / f"{EMBEDDED}-{version}", lambda into: _convert(gguf, into))
+
+
+def made_once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Return the directory `target`, filled by `make` if it is not there yet; all or nothing.
+
+    Of several processes at once one makes it and the others wait."""
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if not target.is_dir():
+            for left in target.parent.glob(f"{target.name}.part-*"):
+                shutil.rmtree(left)  # by one that was killed
+            work = Path(tempfile.mkdtemp(prefix=f"{target.name}.part-", dir=target.parent))
+            try:
+                make(work)
+                os.replace(work, target)
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
     return target
 
 
@@ -88,8 +119,8 @@ def _embedded_gguf() -> Path:
     )
 
 
-def _convert(gguf: Path, target: Path) -> None:
-    """Dequantise `gguf` into a plain bf16 transformers directory; all or nothing."""
+def _convert(gguf: Path, into: Path) -> None:
+    """Dequantise `gguf` into a plain bf16 transformers directory."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
     from transformers.utils import logging
@@ -103,11 +134,5 @@ def _convert(gguf: Path, target: Path) -> None:
         del config.quantization_config  # save_pretrained refuses a model that says it is GGUF
     plain: Any = LlamaForCausalLM(config)
     plain.load_state_dict(loaded.state_dict())
-    work = Path(tempfile.mkdtemp(prefix=target.name, dir=target.parent))
-    try:
-        plain.to(torch.bfloat16).save_pretrained(work)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(work)
-        os.replace(work, target)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+    plain.to(torch.bfloat16).save_pretrained(into)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(into)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from vtune_client.dataset import Prompt
-from vtune_client.errors import MissingExtra, ProviderError
+from vtune_client.errors import ProviderError
 from vtune_client.provider import Answer, Decoding, EndpointCapabilities
+from vtune_providers.local.encode import encode_prompt, encode_text
 
 SCORE_BATCH = 32
 
@@ -23,22 +25,27 @@ class LocalEndpoint:
         self._tokenizer: Any = None
 
     async def acquire(self, model: str) -> None:
-        try:
-            from vtune_providers.local.models import load_served
-        except ImportError as error:
-            raise MissingExtra("The local provider (torch, transformers, peft)", "local") from error
-        self._model, self._tokenizer = await asyncio.to_thread(load_served, model)
+        await self.release()  # never two models in memory
+        await asyncio.to_thread(self._load, model)
 
     async def release(self) -> None:
         self._model = self._tokenizer = None
+        torch = sys.modules.get("torch")
+        if torch and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()  # for whoever uses the card next: a trainer, say
 
     async def sample(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
         self._check_acquired()
-        return await asyncio.to_thread(self._sample, prompts, decoding)
+        return await asyncio.to_thread(self._sample, prompts, decoding) if prompts else []
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> Sequence[float]:
         self._check_acquired()
         return await asyncio.to_thread(self._score, prompt, continuations)
+
+    def _load(self, name: str) -> None:
+        from vtune_providers.local.models import load_served
+
+        self._model, self._tokenizer = load_served(name)
 
     def _check_acquired(self) -> None:
         if self._model is None:
@@ -47,18 +54,17 @@ class LocalEndpoint:
     def _sample(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Answer]:
         import torch
 
-        from vtune_providers.local.encode import encode_prompt
-
         encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
         width = max(map(len, encoded))
-        pad = self._tokenizer.pad_token_id or 0
+        pad = self._pad()
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in encoded])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in encoded])
         if decoding.seed is not None:
             torch.manual_seed(decoding.seed)
         sampling: dict[str, Any] = {"do_sample": False}
         if decoding.temperature > 0:
-            sampling = {"do_sample": True, "temperature": decoding.temperature}
+            # From all tokens: transformers looks at the likeliest 50 unless told not to.
+            sampling = {"do_sample": True, "temperature": decoding.temperature, "top_k": 0}
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=ids.to(self._model.device),
@@ -69,22 +75,22 @@ class LocalEndpoint:
             )
         return [self._answer(row[width:].tolist()) for row in output]
 
+    def _pad(self) -> int:
+        """Return the id to fill rows up with; masked, so any will do."""
+        return self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0
+
     def _answer(self, ids: list[int]) -> Answer:
-        end = self._tokenizer.eos_token_id
-        finished = end in ids
-        kept = ids[: ids.index(end)] if finished else ids
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        return Answer(text, "stop" if finished else "length")
+        ends = self._model.generation_config.eos_token_id or ()
+        length = next((at for at, token in enumerate(ids) if token in ends), None)
+        text = self._tokenizer.decode(ids[:length], skip_special_tokens=True)
+        return Answer(text, "length" if length is None else "stop")
 
     def _score(self, prompt: Prompt, continuations: Sequence[str]) -> list[float]:
         """Run the prompt once; its cache is repeated over the continuations."""
         import torch
 
-        from vtune_providers.local.encode import encode_prompt
-
         prefix = torch.tensor([encode_prompt(self._tokenizer, prompt)]).to(self._model.device)
-        encode = self._tokenizer.encode
-        encoded = [encode(text, add_special_tokens=False) for text in continuations]
+        encoded = [encode_text(self._tokenizer, text) for text in continuations]
         scores: list[float] = []
         with torch.inference_mode():
             for start in range(0, len(encoded), SCORE_BATCH):
@@ -94,15 +100,18 @@ class LocalEndpoint:
     def _score_batch(self, prefix: Any, continuations: list[list[int]]) -> list[float]:
         import torch
 
-        first = self._model(prefix, use_cache=True, logits_to_keep=1)
+        from vtune_providers.local.models import picks_logits
+
+        only = {"logits_to_keep": 1} if picks_logits(self._model) else {}
+        first = self._model(prefix, use_cache=True, **only)
         cache = first.past_key_values
         cache.batch_repeat_interleave(len(continuations))
-        width = max(map(len, continuations))
-        pad = self._tokenizer.pad_token_id or 0
+        width = max(1, *map(len, continuations))
+        pad = self._pad()
         ids = torch.tensor([row + [pad] * (width - len(row)) for row in continuations])
         ids = ids.to(self._model.device)
         rest = self._model(ids, past_key_values=cache, use_cache=True).logits
-        opening = first.logits.expand(len(continuations), -1, -1)
+        opening = first.logits[:, -1:].expand(len(continuations), -1, -1)
         logits = torch.cat([opening, rest[:, :-1]], dim=1).float()
         chosen = torch.log_softmax(logits, dim=-1).gather(2, ids.unsqueeze(2)).squeeze(2).double()
         lengths = torch.tensor([len(row) for row in continuations], device=ids.device)

@@ -27,7 +27,7 @@ class Recipe(BaseModel):
     warmup_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     rank: Positive = 16
     alpha: Positive = 32
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -36,6 +36,8 @@ class Recipe(BaseModel):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     export: Literal["adapter", "merged"] = "adapter"
     threads: Positive | None = None
+    # What starts `-m vtune_providers.local.worker`: `accelerate launch ...` for several GPUs. On a
+    # CPU that starts one process unless MPI is there; `torchrun --nproc-per-node 2` starts two.
     launcher: tuple[str, ...] = ()
 
 

@@ -1,12 +1,13 @@
 """A training run on disk: what the client and the worker tell each other.
 
-run.json         what to train; written once, before the run exists under its name
-state.json       where it stands; replaced whole
-events.jsonl     its log; appended
-cancel           exists once somebody asked to stop
-worker.lock      held by the worker for as long as it lives, so a dead one is noticed
-checkpoint/      trainable weights, optimizer, position
-output/          the delivered model
+run.json             what to train; written once, before the run exists under its name
+state.json           where it stands; replaced whole
+events.jsonl         its log; appended
+log.txt              what the worker prints, tracebacks too
+cancel               exists once somebody asked to stop
+worker.lock          held by the worker for as long as it lives, so a dead one is noticed
+checkpoint-00000120/ trainable weights, optimizer, position; the newest counts
+output/              the delivered model; there only once it is whole
 """
 
 from __future__ import annotations
@@ -37,10 +38,6 @@ class RunDirectory:
         return self.path / "output"
 
     @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint"
-
-    @property
     def lock(self) -> FileLock:
         return FileLock(self.path / "worker.lock", timeout=0)
 
@@ -56,6 +53,8 @@ class RunDirectory:
     def status(self) -> JobStatus:
         raw = self.state()
         state = State(raw.get("state", State.QUEUED))
+        if self.cancel_asked and not state.final:
+            state = State.CANCELLING
         return JobStatus(
             id=self.id,
             state=state,
@@ -67,8 +66,12 @@ class RunDirectory:
 
     def add_event(self, message: str, **data: Any) -> None:
         line = json.dumps({"at": time.time(), "message": message, "data": data})
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with (self.path / "events.jsonl").open("a+b") as file:
+            # A writer that was killed may have left half a line; it is not to spoil this one.
+            if size := file.seek(0, os.SEEK_END):
+                file.seek(size - 1)
+                line = line if file.read(1) == b"\n" else f"\n{line}"
+            file.write(f"{line}\n".encode())
 
     def events(self) -> Iterator[JobEvent]:
         path = self.path / "events.jsonl"
@@ -76,16 +79,27 @@ class RunDirectory:
             return
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file):
-                if line.endswith("\n"):  # a line still being written has no end yet
+                if not line.endswith("\n"):  # still being written
+                    continue
+                try:
                     event = json.loads(line)
-                    yield JobEvent(str(number), event["at"], event["message"], event["data"])
+                except ValueError:  # left half written by a worker that died
+                    continue
+                yield JobEvent(str(number), event["at"], event["message"], event["data"])
+
+    def checkpoint_at(self, step: int) -> Path:
+        return self.path / f"checkpoint-{step:08}"
+
+    def saved(self) -> list[Path]:
+        """Return the checkpoints, oldest first. Only the newest is sure to be whole."""
+        return sorted(path for path in self.path.glob("checkpoint-*") if path.is_dir())
 
     def checkpoints(self) -> list[Checkpoint]:
-        position = self.checkpoint / "position.json"
-        if not position.exists():
-            return []
-        step = _read(position)["step"]
-        return [Checkpoint(f"{self.id}:{step}", step, str(self.checkpoint))]
+        steps = [int(path.name.rpartition("-")[2]) for path in self.saved()[-1:]]
+        return [
+            Checkpoint(f"{self.id}:{step}", step, str(self.checkpoint_at(step) / "model"))
+            for step in steps
+        ]
 
     @property
     def cancel_asked(self) -> bool:
@@ -100,6 +114,11 @@ class RunDirectory:
                 return False
         except Timeout:
             return True
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, on one line of at most 500 characters."""
+    return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

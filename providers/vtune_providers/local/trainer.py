@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+from filelock import Timeout
 
 from vtune_client.dataset import check
 from vtune_client.errors import InputError, Problem, ProviderError
@@ -24,12 +30,20 @@ from vtune_client.provider import (
     TrainerCapabilities,
 )
 from vtune_providers.local import bases
-from vtune_providers.local.recipe import recipe_for
-from vtune_providers.local.rundir import RunDirectory, write_json
+from vtune_providers.local.recipe import Recipe, recipe_for
+from vtune_providers.local.rundir import RunDirectory, one_line, write_json
 
 MAX_STARTS = 5
-# A worker takes its lock before it imports anything heavy; this long it may take to get there.
-START_GRACE_S = 20.0
+# A worker takes its lock before it imports anything heavy, `accelerate launch` a while after; this
+# long a client that did not start it gives it to get there.
+START_GRACE_S = 60.0
+# A worker looks whether it is to stop before every step; a step of a large model can take a while.
+CANCEL_WAIT_S = 30.0
+# An upload that has written nothing for so long was killed.
+STALE_S = 3600.0
+VAULT = "VTUNE_VAULT"  # variables of this prefix: the worker has no use for secrets
+_JOB = re.compile(r"run-[0-9a-f]{16}")
+_FILE = re.compile(r"file-[0-9a-f]{24}")
 
 
 class LocalTrainer:
@@ -41,65 +55,64 @@ class LocalTrainer:
         can_export=True,
         on_this_disk=True,
         poll_s=0.3,
+        find_lag_s=0.0,
     )
 
     def __init__(self, root: Path | None = None) -> None:
-        self._root = root or home() / "local"
+        self._root = (root or home() / "local").absolute()
         self._files = self._root / "files"
         self._runs = self._root / "runs"
         for folder in (self._files, self._runs):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, tuple[float, subprocess.Popen[bytes]]] = {}
 
     async def check(self, path: Path, spec: JobSpec) -> Sequence[Problem]:
-        recipe_for(spec)
-        bases.resolve(spec.model)
+        recipe = recipe_for(spec)
+        bases.check(spec.model)
+        if recipe.launcher and shutil.which(recipe.launcher[0]) is None:
+            raise InputError(
+                f"There is no program {recipe.launcher[0]!r} to launch training with.",
+                "Give its whole path as the first word of the option launcher.",
+            )
         return ()
 
     async def upload(self, path: Path, name: str) -> str:
-        file_id = f"file-{secrets.token_hex(12)}"
-        target = self._files / f"{file_id}.jsonl"
-        work = target.with_suffix(".part")
-        descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with path.open("rb") as source, os.fdopen(descriptor, "wb") as sink:
-            shutil.copyfileobj(source, sink)
-        os.replace(work, target)
-        return file_id
+        """Copy the file in; the same rows under the same name again are the same file."""
+        return await asyncio.to_thread(self._upload, path, name)
 
     async def wait_for_file(self, file_id: str) -> None:
-        check(self._file(file_id), min_rows=self.capabilities.min_rows)
+        file = self._file(file_id)
+        await asyncio.to_thread(check, file, min_rows=self.capabilities.min_rows)
 
     async def create(self, file_id: str, spec: JobSpec, token: str) -> JobStatus:
-        recipe = recipe_for(spec)
-        run = RunDirectory(self._runs / f"run-{secrets.token_hex(8)}")
-        work = run.path.with_suffix(".part")
-        work.mkdir()
         todo = {
             "token": token,
             "file_id": file_id,
             "file": str(self._file(file_id)),
             "base": bases.resolve(spec.model) if Path(spec.model).is_dir() else spec.model,
-            "recipe": recipe.model_dump(mode="json"),
+            "recipe": recipe_for(spec).model_dump(mode="json"),
             "created": time.time(),
         }
+        run = RunDirectory(self._runs / f"run-{secrets.token_hex(8)}")
+        work = self._runs / f"{_digest(token)}.part"  # one that a kill left is taken up again
+        work.mkdir(mode=0o700, exist_ok=True)
         write_json(work / "run.json", todo)
         os.replace(work, run.path)  # from here on `find` sees it
-        self._start(run)
+        self._start_if_dead(run)
         return run.status()
 
     async def find(self, token: str, file_id: str) -> JobStatus | None:
-        for path in sorted(self._runs.glob("run-*")):
-            run = RunDirectory(path)
-            todo = run.run()
+        for path in sorted(self._runs.iterdir()):
+            todo = RunDirectory(path).run() if _JOB.fullmatch(path.name) else {}
             if todo.get("token") == token and todo.get("file_id") == file_id:
-                return await self.get(run.id)
+                return await self.get(path.name)
         return None
 
     async def get(self, job_id: str) -> JobStatus:
         """Return the state; a worker that died is started again from its last checkpoint."""
         run = self._run(job_id)
-        if not run.status().state.final and self._dead(run) and not run.status().state.final:
-            self._start(run)  # asked twice: it may have ended before we saw that it is gone
+        if not run.status().state.final:
+            self._start_if_dead(run)
         return run.status()
 
     async def events(self, job_id: str) -> AsyncIterator[JobEvent]:
@@ -107,17 +120,19 @@ class LocalTrainer:
             yield event
 
     async def checkpoints(self, job_id: str) -> Sequence[Checkpoint]:
+        """Return the last checkpoint; a later one or the end of the job takes its place."""
         return self._run(job_id).checkpoints()
 
     async def cancel(self, job_id: str) -> JobStatus:
+        """Stop the job; where its worker takes long to notice, return with it still cancelling."""
         run = self._run(job_id)
         if run.status().state.final:
             return run.status()
         run.ask_cancel()
-        while run.worker_alive():
-            await asyncio.sleep(0.1)
-        if not run.status().state.final:
-            run.set_state(State.CANCELLED)
+        deadline = time.monotonic() + CANCEL_WAIT_S
+        while not run.status().state.final and time.monotonic() < deadline:
+            self._start_if_dead(run)  # which closes a job that is to be cancelled
+            await asyncio.sleep(0.05)
         return run.status()
 
     async def clean_up(self, file_id: str) -> None:
@@ -127,36 +142,93 @@ class LocalTrainer:
         """Workers go on without us; only forget them."""
         self._started.clear()
 
-    def _start(self, run: RunDirectory) -> None:
-        starts = run.state().get("starts", 0) + 1
-        if starts > MAX_STARTS:
-            error = f"the training process died {MAX_STARTS} times; its log is {run.path}/log.txt"
-            run.set_state(State.FAILED, error=error)
+    def _upload(self, path: Path, name: str) -> str:
+        for left in self._files.glob("*.part"):
+            if time.time() - left.stat().st_mtime > STALE_S:
+                left.unlink(missing_ok=True)  # it holds rows of a planted file
+        work = self._files / f"{_digest(name)}.part"
+        work.unlink(missing_ok=True)  # of an upload under this name that was killed
+        digest = hashlib.sha256(name.encode() + b"\0")
+        try:
+            with path.open("rb") as source, _new_private(work) as sink:
+                while block := source.read(1 << 20):
+                    digest.update(block)
+                    sink.write(block)
+                sink.flush()
+                os.fsync(sink.fileno())
+            file_id = f"file-{digest.hexdigest()[:24]}"
+            os.replace(work, self._files / f"{file_id}.jsonl")
+        except OSError as error:
+            raise InputError(
+                f"The training file cannot be copied to {self._files}: {error.strerror}.",
+                "Check that it can be read and that the disk has room.",
+            ) from error
+        finally:
+            work.unlink(missing_ok=True)
+        return file_id
+
+    def _start_if_dead(self, run: RunDirectory) -> None:
+        """Start the worker of a run that has none, or close the run if it is not to have one."""
+        try:
+            with run.lock:  # held by the worker, or by a client that is about to start one
+                if run.status().state.final or not self._to_be_started(run):
+                    return
+                begun = time.time()
+                starts = run.state().get("starts", 0) + 1
+                run.set_state(State.QUEUED, starts=starts, started_at=begun)
+        except Timeout:
             return
-        run.set_state(State.QUEUED, starts=starts, started_at=time.time())
-        launcher = run.run()["recipe"].get("launcher") or [sys.executable]
-        command = [*launcher, "-m", "vtune_providers.local.worker", str(run.path)]
-        with (run.path / "log.txt").open("ab") as log:
-            self._started[run.id] = subprocess.Popen(  # noqa: S603 - our own module
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # a Ctrl-C or a kill of the client is not one of the job
-            )
+        self._launch(run, begun)
+
+    def _to_be_started(self, run: RunDirectory) -> bool:
+        if run.cancel_asked:
+            run.set_state(State.CANCELLED)
+            return False
+        if not self._dead(run):
+            return False
+        if run.state().get("starts", 0) < MAX_STARTS:
+            return True
+        run.set_state(
+            State.FAILED,
+            error=f"The training process died {MAX_STARTS} times in a row; {run.path}/log.txt "
+            "holds what it said last.",
+        )
+        return False
 
     def _dead(self, run: RunDirectory) -> bool:
-        if run.worker_alive():
-            return False
-        ours = self._started.get(run.id)
-        if ours is not None:
-            return ours.poll() is not None
+        """Return whether nobody is on the way to take the run's lock."""
         started_at: float = run.state().get("started_at", 0.0)
-        return time.time() - started_at > START_GRACE_S
+        begun, ours = self._started.get(run.id, (None, None))
+        if ours is not None and begun == started_at:
+            return ours.poll() is not None
+        if run.status().state is not State.QUEUED:
+            return True  # it has been there, and holds its lock no more
+        return not 0 <= time.time() - started_at <= START_GRACE_S
+
+    def _launch(self, run: RunDirectory, begun: float) -> None:
+        launcher = Recipe.model_validate(run.run()["recipe"]).launcher or (sys.executable,)
+        command = [*launcher, "-m", "vtune_providers.local.worker", str(run.path)]
+        try:
+            with (run.path / "log.txt").open("ab") as log:
+                process = subprocess.Popen(  # noqa: S603 - our own module
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=_environment(),
+                    start_new_session=True,  # a Ctrl-C or a kill of the client is not of the job
+                )
+        except OSError as error:
+            reason = f"The training process cannot be started: {one_line(error)}"
+            run.set_state(State.FAILED, error=reason)
+            return
+        self._started[run.id] = begun, process
+        # Waited for by somebody, so that a client that lives long collects no zombies.
+        threading.Thread(target=process.wait, name=f"reap {run.id}", daemon=True).start()
 
     def _run(self, job_id: str) -> RunDirectory:
         run = RunDirectory(self._runs / job_id)
-        if Path(job_id).name != job_id or not run.path.is_dir():
+        if not _JOB.fullmatch(job_id) or not run.path.is_dir():
             raise ProviderError(
                 f"The local provider has no job {job_id!r}.", "Run `vtune jobs` to list yours."
             )
@@ -164,6 +236,21 @@ class LocalTrainer:
 
     def _file(self, file_id: str, *, must_exist: bool = True) -> Path:
         path = self._files / f"{file_id}.jsonl"
-        if Path(file_id).name != file_id or (must_exist and not path.exists()):
+        if not _FILE.fullmatch(file_id) or (must_exist and not path.exists()):
             raise InputError(f"The local provider has no file {file_id!r}.", "Upload it first.")
         return path
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def _new_private(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _environment() -> dict[str, str]:
+    """Return the worker's environment: ours without what opens the vault."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(VAULT)}
+    # What lies in the directory we happen to be in (a torch.py, say) is not what is meant.
+    return {**kept, "PYTHONSAFEPATH": "1"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import shutil
 import time
@@ -11,22 +11,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import set_seed
-from peft import PeftModel
-from safetensors.torch import load_file, save_file
+from accelerate import Accelerator, DistributedType
+from accelerate.utils import broadcast_object_list, set_seed
+from safetensors import SafetensorError
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader
 from transformers import get_scheduler
 
 from vtune_client.dataset import iter_rows
+from vtune_client.draw import Draw
+from vtune_client.errors import InputError, ProviderError
 from vtune_client.provider import State
+from vtune_providers.local import checkpoint
 from vtune_providers.local.encode import Example, batches, encode_row
-from vtune_providers.local.models import load_trainable
+from vtune_providers.local.models import load_trainable, longest_input, picks_logits
 from vtune_providers.local.recipe import Recipe
-from vtune_providers.local.rundir import RunDirectory, write_json
+from vtune_providers.local.rundir import RunDirectory, one_line
 
 IGNORE = -100
+# Every process holds the whole model; what shards it needs another way to save and to restore.
+WHOLE = {
+    kind
+    for kind in DistributedType
+    if kind is DistributedType.NO or kind.value.startswith("MULTI_")
+}
 
 
 def train(run: RunDirectory) -> None:
@@ -36,23 +43,38 @@ def train(run: RunDirectory) -> None:
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     set_seed(recipe.seed)
+    accelerator = _accelerator(recipe)
+    model, tokenizer = load_trainable(todo["base"], recipe)
+    limit = min(recipe.max_length, longest_input(model))
+    rows = [encode_row(tokenizer, row, limit) for row in iter_rows(Path(todo["file"]))]
+    loop = Loop(run, recipe, accelerator, model, tokenizer, rows)
+    done = loop.run_to_end()
+    if accelerator.is_main_process:
+        if done:
+            _deliver(run, recipe, accelerator.unwrap_model(loop.model), tokenizer)
+        else:
+            run.add_event("cancelled")
+            run.set_state(State.CANCELLED)
+    accelerator.end_training()
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
     # Under autocast only where the weights are fp32: LoRA in bf16 already computes in bf16.
     mixed = "bf16" if recipe.dtype == "bf16" and recipe.method == "full" else "no"
     accelerator = Accelerator(mixed_precision=mixed)
-    model, tokenizer = load_trainable(todo["base"], recipe)
-    rows = iter_rows(Path(todo["file"]))
-    examples = [encode_row(tokenizer, row, recipe.max_length) for row in rows]
-    loop = _Loop(run, recipe, accelerator, model, examples, tokenizer.pad_token_id or 0)
-    if loop.run_to_end():
-        if accelerator.is_main_process:
-            _deliver(run, recipe, accelerator.unwrap_model(loop.model), tokenizer)
-    elif accelerator.is_main_process:
-        run.set_state(State.CANCELLED)
-        run.add_event("cancelled")
+    if accelerator.distributed_type not in WHOLE:
+        raise InputError(
+            f"The launcher asks for {accelerator.distributed_type.value}, which shards the model.",
+            "Launch plain data parallel training (DDP).",
+        )
+    return accelerator
 
 
-class _Loop:
-    """One run's model, optimizer and position."""
+class Loop:
+    """One run's model, optimizer and position.
+
+    Every random choice of a step follows from the seed and the step's number, so a run that was
+    interrupted ends with the weights it would have had."""
 
     def __init__(
         self,
@@ -60,43 +82,62 @@ class _Loop:
         recipe: Recipe,
         accelerator: Accelerator,
         model: Any,
-        examples: list[Example],
-        pad: int,
+        tokenizer: Any,
+        rows: list[Example],
     ) -> None:
         self.run, self.recipe, self.accelerator = run, recipe, accelerator
-        self.examples, self.pad = examples, pad
-        trainable = [weight for weight in model.parameters() if weight.requires_grad]
+        self.tokenizer, self.rows = tokenizer, rows
+        self.examples = [row for row in rows if row.teaches]
+        if not self.examples:
+            raise InputError(
+                f"None of the {len(rows)} rows has a completion left to learn.",
+                f"Raise max_length (now {recipe.max_length} tokens) above the longest prompt.",
+            )
+        self.lengths = [len(example.ids) for example in self.examples]
+        self.picks = picks_logits(model)
+        self.share = accelerator.num_processes
+        self.per_epoch = -(-len(self._order(0)) // self.share)
+        self.steps = self.per_epoch * recipe.epochs
+        self._prepare(model)
+        self.saved_at = time.monotonic()
+
+    def _prepare(self, model: Any) -> None:
+        """Set up model, optimizer and scheduler, where the last checkpoint left them."""
+        recipe = self.recipe
+        self.step, states = checkpoint.restore(self.run, model)
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(
-            trainable, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        share = accelerator.num_processes
-        per_epoch = -(-len(batches(self.lengths, recipe.batch_size, 0, 0)) // share)
-        self.steps = per_epoch * recipe.epochs
         scheduler = get_scheduler(
             recipe.scheduler,
             optimizer,
             # A prepared scheduler moves once per process and step.
-            num_warmup_steps=int(self.steps * recipe.warmup_ratio) * share,
-            num_training_steps=self.steps * share,
+            num_warmup_steps=int(self.steps * recipe.warmup_ratio) * self.share,
+            num_training_steps=self.steps * self.share,
         )
-        self.model, self.optimizer, self.scheduler = accelerator.prepare(
+        self.model, self.optimizer, self.scheduler = self.accelerator.prepare(
             model, optimizer, scheduler
         )
-        self.step = self._restore()
-        self.saved_at = time.monotonic()
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(example.ids) for example in self.examples]
+        if states:
+            self.optimizer.load_state_dict(states["optimizer"])
+            self.scheduler.load_state_dict(states["scheduler"])
 
     def run_to_end(self) -> bool:
         """Train the steps that are left; False if somebody asked to cancel."""
-        tokens = sum(self.lengths)
-        self._tell("training", rows=len(self.examples), tokens=tokens, from_step=self.step)
+        self._tell(
+            "training",
+            rows=len(self.examples),
+            rows_without_completion=len(self.rows) - len(self.examples),
+            rows_cut=sum(row.cut for row in self.rows),
+            tokens=sum(self.lengths),
+            processes=self.share,
+            from_step=self.step,
+        )
         self._progress()
         self.model.train()
         for batch in self._batches_left():
-            if self.run.cancel_asked:
+            if self._cancelled():
                 return False
             loss = self._one_step(batch)
             self.step += 1
@@ -108,85 +149,90 @@ class _Loop:
                 self._save()
         return True
 
+    def _order(self, epoch: int) -> list[list[int]]:
+        return batches(self.lengths, self.recipe.batch_size, self.recipe.seed, epoch)
+
     def _batches_left(self) -> Iterator[dict[str, torch.Tensor]]:
-        seen = 0
-        for epoch in range(self.recipe.epochs):
-            order = batches(self.lengths, self.recipe.batch_size, self.recipe.seed, epoch)
-            loader = self.accelerator.prepare(
-                DataLoader(
-                    self.examples,  # type: ignore[arg-type]
-                    batch_sampler=order,
-                    collate_fn=lambda items: collate(items, self.pad),
-                )
-            )
-            length = len(loader)
-            skip = min(max(self.step - seen, 0), length)
-            seen += length
-            if skip < length:
-                yield from self.accelerator.skip_first_batches(loader, skip) if skip else loader
+        """Yield this process's batches: of each group of `share` in a row, the one of its rank.
+
+        The last group of an epoch is filled up from the epoch's first batches."""
+        rank, device = self.accelerator.process_index, self.accelerator.device
+        pad = self.tokenizer.pad_token_id or 0
+        for epoch in range(self.step // self.per_epoch, self.recipe.epochs):
+            order = self._order(epoch)
+            for group in range(self.step - epoch * self.per_epoch, self.per_epoch):
+                mine = order[(group * self.share + rank) % len(order)]
+                batch = collate([self.examples[index] for index in mine], pad)
+                yield {name: tensor.to(device) for name, tensor in batch.items()}
 
     def _one_step(self, batch: dict[str, torch.Tensor]) -> float:
-        # Logits are the dearest part of a small model: only where some row of the batch learns.
-        keep = (batch["labels"] != IGNORE).any(dim=0).nonzero().squeeze(1)
-        with self.accelerator.autocast():
-            logits = self.model(
-                input_ids=batch["input_ids"],
-                attention_mask=batch["attention_mask"],
-                logits_to_keep=keep,
-                use_cache=False,
-            ).logits
-        loss = cross_entropy(
-            logits.flatten(0, 1).float(), batch["labels"][:, keep].flatten(), ignore_index=IGNORE
-        )
+        torch.manual_seed(self._step_seed())
+        loss = self._loss(batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ProviderError(
+                f"The loss is no longer a number at step {self.step + 1} of {self.steps}.",
+                "Lower the learning rate or lengthen the warm-up.",
+            )
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.max_grad_norm)
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        return value
 
-    def _progress(self) -> None:
+    def _step_seed(self) -> int:
+        """Return the seed of this step's dropout, another one in every process."""
+        label = f"dropout of step {self.step} in process {self.accelerator.process_index}"
+        return Draw(self.recipe.seed.to_bytes(16, "big"), label).below(1 << 63)
+
+    def _loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return the mean loss over the tokens that are learned."""
+        # Logits are the dearest part of a small model: only where some row of the batch learns.
+        keep = (batch["labels"] != IGNORE).any(dim=0).nonzero().squeeze(1)
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        only = {"logits_to_keep": keep} if self.picks else {}
+        with self.accelerator.autocast():
+            logits = self.model(**inputs, **only, use_cache=False).logits
+        if not self.picks:
+            logits = logits[:, keep]
+        return cross_entropy(
+            logits.flatten(0, 1).float(), batch["labels"][:, keep].flatten(), ignore_index=IGNORE
+        )
+
+    def _cancelled(self) -> bool:
+        """Return whether somebody asked to stop; what the main process sees counts for all."""
+        asked = [self.accelerator.is_main_process and self.run.cancel_asked]
+        if self.share > 1:
+            broadcast_object_list(asked)
+        return asked[0]
+
+    def _progress(self, **more: Any) -> None:
         if self.accelerator.is_main_process:
-            self.run.set_state(State.RUNNING, step=self.step, steps=self.steps, pid=os.getpid())
+            position = {"step": self.step, "steps": self.steps, "pid": os.getpid()}
+            self.run.set_state(State.RUNNING, **position, **more)
 
     def _tell(self, message: str, **data: Any) -> None:
         if self.accelerator.is_main_process:
             self.run.add_event(message, **data)
 
-    def _trainable(self) -> dict[str, torch.Tensor]:
-        model = self.accelerator.unwrap_model(self.model)
-        return {n: w.detach() for n, w in model.named_parameters() if w.requires_grad}
-
     def _save(self) -> None:
-        """Write a checkpoint beside the old one, then take its place."""
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            work = self.run.path / "checkpoint.part"
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir()
-            save_file({n: w.contiguous() for n, w in self._trainable().items()}, work / "weights")
-            states = {"optimizer": self.optimizer.state_dict(), "rng": torch.get_rng_state()}
-            torch.save({**states, "scheduler": self.scheduler.state_dict()}, work / "states")
-            write_json(work / "position.json", {"step": self.step})
-            shutil.rmtree(self.run.checkpoint, ignore_errors=True)
-            os.replace(work, self.run.checkpoint)
-            self.run.add_event("checkpoint", step=self.step)
+        """Write a checkpoint; training goes on without one where that fails (a full disk)."""
         self.saved_at = time.monotonic()
-
-    def _restore(self) -> int:
-        """Load the last checkpoint; return the step it stands at, 0 if there is none."""
-        at = self.run.checkpoint
-        if not (at / "position.json").exists():
-            return 0
-        saved = load_file(at / "weights")
-        for name, weight in self._trainable().items():
-            weight.copy_(saved[name])
-        states = torch.load(at / "states", weights_only=True)
-        self.optimizer.load_state_dict(states["optimizer"])
-        self.scheduler.load_state_dict(states["scheduler"])
-        torch.set_rng_state(states["rng"])
-        step: int = json.loads((at / "position.json").read_text(encoding="utf-8"))["step"]
-        return step
+        if not self.accelerator.is_main_process:
+            return
+        states = {
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+        model = self.accelerator.unwrap_model(self.model)
+        try:
+            checkpoint.save(self.run, self.step, model, self.tokenizer, states)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            self._tell("checkpoint not written", step=self.step, reason=one_line(error))
+        else:
+            self._tell("checkpoint", step=self.step)
+            self._progress(starts=1)  # a worker that got this far did not die at once
 
 
 def collate(items: list[Example], pad: int) -> dict[str, torch.Tensor]:
@@ -216,12 +262,13 @@ def _deliver(run: RunDirectory, recipe: Recipe, model: Any, tokenizer: Any) -> N
         model = model.merge_and_unload()
     if recipe.method == "full" and recipe.dtype == "bf16":
         model = model.to(torch.bfloat16)
-    # The embedding is not trained; without the flag peft looks for the base on the hub to ask.
-    only = {"save_embedding_layers": False} if isinstance(model, PeftModel) else {}
-    model.save_pretrained(work, **only)
-    tokenizer.save_pretrained(work)
-    shutil.rmtree(run.output, ignore_errors=True)
+    try:
+        checkpoint.export(model, tokenizer, work)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
     os.replace(work, run.output)
-    shutil.rmtree(run.checkpoint, ignore_errors=True)
+    for path in (*run.saved(), run.path / "checkpoint.part"):
+        shutil.rmtree(path, ignore_errors=True)
     run.add_event("delivered")
     run.set_state(State.SUCCEEDED)

@@ -1,35 +1,33 @@
-"""The Python face: `AsyncVTune`, and `VTune`, the same without `await`."""
+"""The Python face in coroutines."""
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
-from vtune_client.dataset import Prompt, Summary, check
+from vtune_client.dataset import Prompt, Summary, check, counter_for
 from vtune_client.errors import DatasetError, InputError
 from vtune_client.home import home as default_home
 from vtune_client.job import JobRunner, OnJob
-from vtune_client.ledger import Job, Ledger, PlanRecord, Step, VerificationRecord
+from vtune_client.ledger import Job, Ledger, PlanRecord, Step
 from vtune_client.phrases import BuiltinSource, PhraseSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan, token_of
-from vtune_client.plant import Planted, plant
+from vtune_client.plant import Planted, overlong, plant
 from vtune_client.probe import probes_of
 from vtune_client.provider import Endpoint, JobSpec, Trainer, load
+from vtune_client.rounds import Round, control_from, open_round
 from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
-from vtune_client.verdict import Control
-from vtune_client.verify import SCORES, OnStep, Round, Target, Verification, verify
-
-T = TypeVar("T")
+from vtune_client.verify import OnStep, Target, Verification, verify
 
 
-def _silent(what: str, done: int, total: int) -> None: ...
+def silent(what: str, done: int, total: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,17 @@ class Exchange:
     prompt: Prompt = field(repr=False)
     signature: str = field(repr=False)
     answer: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Whom to ask about which plan; `options` may hold an API key."""
+
+    plan_id: str
+    job_id: str | None
+    target: Target
+    options: Mapping[str, Any] = field(repr=False)
+    control: str | None
 
 
 class AsyncVTune:
@@ -154,12 +163,16 @@ class AsyncVTune:
         model: str | None = None,
         control: str | None = None,
         budget: int | None = None,
-        on_step: OnStep = _silent,
+        text_only: bool = False,
+        on_step: OnStep = silent,
     ) -> Verification:
         """Ask the model that a job delivered and judge it. `model` asks another in its place.
 
         `control` is the id of a verified verification of the same plan, the positive control that
-        a "not verified" needs; `budget` the most queries to send."""
+        a "not verified" needs; `budget` the most queries to send, every scored text one of them;
+        `text_only` asks for no scores. Cut short, the same call goes on with the questions that
+        are left. Raises as the provider does, and `InputError` where the plan's signatures were
+        shown to this service before."""
         job = self.ledger.job(job_id)
         delivered = model or job.model
         if delivered is None:
@@ -167,7 +180,8 @@ class AsyncVTune:
                 f"Job {job.id} has not delivered a model yet.", f"Run `vtune wait {job.id}` first."
             )
         target = Target(job.provider, delivered, job.spec.model)
-        return await self._verify(job.plan_id, job.id, target, {}, control, budget, on_step)
+        asked = _Asked(job.plan_id, job.id, target, {}, control)
+        return await self._verify(asked, budget, text_only, on_step)
 
     async def verify_plan(
         self,
@@ -179,12 +193,18 @@ class AsyncVTune:
         options: Mapping[str, Any] | None = None,
         control: str | None = None,
         budget: int | None = None,
-        on_step: OnStep = _silent,
+        text_only: bool = False,
+        on_step: OnStep = silent,
     ) -> Verification:
-        """Ask any served model about a plan. `options` go to the endpoint (base_url, api_key)."""
+        """Ask any served model about a plan; as `verify` otherwise.
+
+        `options` go to the endpoint (base_url, api_key); `base` is the untouched base model, asked
+        for comparison where there are scores."""
         record = self.ledger.plan(plan_id)
-        target = Target(provider, model, base)
-        return await self._verify(record.id, None, target, options or {}, control, budget, on_step)
+        options = options or {}
+        target = Target(provider, model, base, _address(options.get("base_url")))
+        asked = _Asked(record.id, None, target, options, control)
+        return await self._verify(asked, budget, text_only, on_step)
 
     def transcript(self, verification_id: str) -> list[Exchange]:
         """Return what was asked and answered, unsealed: handle it as the secret it is."""
@@ -210,6 +230,10 @@ class AsyncVTune:
         spec: JobSpec,
         trainer: Trainer,
     ) -> PlanRecord:
+        if isinstance(plan, str) and file is not None:
+            raise InputError(
+                "A plan has its file already.", "Name a file or a plan's id, not both."
+            )
         known = self.ledger.plan(plan) if isinstance(plan, str) else None
         source = Path(known.source) if known else file
         if source is None:
@@ -222,14 +246,48 @@ class AsyncVTune:
             model=spec.model,
             formats=limits.formats,
         )
+        if known and known.source_sha256 != summary.sha256:
+            raise InputError(
+                f"{source} has changed since the plan was drawn for it.",
+                "Restore the file, or plant it anew.",
+            )
         problems = await trainer.check(summary.path, spec)
         if problems:
             raise DatasetError(str(source), problems)
-        return known or self._new_plan(summary, plan if isinstance(plan, PlanSpec) else PlanSpec())
+        if known:
+            self._refuse_if_cut(known, spec.model, limits.max_row_tokens)
+            return known
+        return self._new_plan(
+            summary,
+            plan if isinstance(plan, PlanSpec) else PlanSpec(),
+            max_row_tokens=limits.max_row_tokens,
+            model=spec.model,
+        )
 
-    def _new_plan(self, summary: Summary, spec: PlanSpec) -> PlanRecord:
+    def _refuse_if_cut(self, record: PlanRecord, model: str, max_row_tokens: int | None) -> None:
+        """A plan drawn without a provider's limit may have carriers that it would cut."""
+        if max_row_tokens is None:
+            return
+        source, plan = Path(record.source), self._open_plan(record.id)
+        if count := overlong(source, plan, max_row_tokens, counter_for(model)):
+            raise InputError(
+                f"{count} carrier rows of {record.id} are over this provider's limit of "
+                f"{max_row_tokens} tokens and would be cut.",
+                "Name the file instead of the plan: a new plan keeps to the limit.",
+            )
+
+    def _new_plan(
+        self,
+        summary: Summary,
+        spec: PlanSpec,
+        *,
+        max_row_tokens: int | None = None,
+        model: str | None = None,
+    ) -> PlanRecord:
         key, key_id, plan_id = RootKey.new(), new_key_id(), f"plan-{secrets.token_hex(4)}"
-        plan = draw_plan(plan_id, summary, spec, key, self._phrases)
+        plan = draw_plan(
+            plan_id, summary, spec, key, self._phrases, max_row_tokens=max_row_tokens, model=model
+        )
         self._vault.put(key_id, key)  # the key first: a sealed plan without its key is lost
         record = PlanRecord(
             id=plan_id,
@@ -278,193 +336,50 @@ class AsyncVTune:
         factory = load(name).endpoint
         if factory is None:
             raise InputError(f"The provider {name!r} serves no models.", "Run `vtune providers`.")
+        try:
+            inspect.signature(factory).bind(**options)
+        except TypeError as error:
+            raise InputError(
+                f"The provider {name!r} does not take these options: {error}.",
+                "Leave them out, or choose another provider.",
+            ) from None
         return factory(**options)
 
     async def _verify(
-        self,
-        plan_id: str,
-        job_id: str | None,
-        target: Target,
-        options: Mapping[str, Any],
-        control: str | None,
-        budget: int | None,
-        on_step: OnStep,
+        self, asked: _Asked, budget: int | None, text_only: bool, on_step: OnStep
     ) -> Verification:
-        positive = self._control(control, plan_id)
-        endpoint = self._endpoint(target.provider, options)
-        record = self._round(plan_id, job_id, target, control)
-        if endpoint.capabilities.remembers:
-            self._refuse_if_shown(record)
+        plan_id, target = asked.plan_id, asked.target
+        control = control_from(self.ledger, asked.control, plan_id) if asked.control else None
+        key = self._key(plan_id)
+        endpoint = self._endpoint(target.provider, asked.options)
+        record = open_round(
+            self.ledger,
+            plan_id,
+            asked.job_id,
+            {**asdict(target), "job": asked.job_id, "control": asked.control},
+            remembers=endpoint.capabilities.remembers,
+        )
         result = await verify(
             self._open_plan(plan_id),
-            Round(self.ledger, record, self._key(plan_id)),
+            Round(self.ledger, record, key),
             endpoint,
             target,
-            base_endpoint=self._endpoint(target.provider, options) if target.base else None,
-            control=positive,
+            base_endpoint=self._endpoint(target.provider, asked.options) if target.base else None,
+            control=control,
             budget=budget,
+            text_only=text_only,
             on_step=on_step,
         )
         self.ledger.finish(record, result.to_json())
         return result
 
-    def _round(
-        self, plan_id: str, job_id: str | None, target: Target, control: str | None
-    ) -> VerificationRecord:
-        """Return the round to go on with: a new one, or the same one that was cut short."""
-        asked = {**asdict(target), "job": job_id, "control": control}
-        unfinished = self.ledger.unfinished(plan_id, asked)
-        if unfinished:
-            return unfinished
-        verification_id = f"verification-{secrets.token_hex(4)}"
-        record = VerificationRecord(verification_id, plan_id, job_id, time.time(), asked, None)
-        self.ledger.add_verification(record)
-        return record
 
-    def _refuse_if_shown(self, record: VerificationRecord) -> None:
-        """A service that has scored the signatures knows them: its text proves nothing after."""
-        for earlier in self.ledger.verifications():
-            same = earlier.plan_id == record.plan_id and earlier.id != record.id
-            if not same or earlier.target["provider"] != record.target["provider"]:
-                continue
-            if any(item.startswith(SCORES) for item in self.ledger.answers(earlier)):
-                raise InputError(
-                    f"{earlier.id} has shown this plan's signatures to this kind of service to be "
-                    "scored, so its answers prove nothing any more.",
-                    f"Use that verdict (`vtune report {earlier.id}`), or train with a new plan.",
-                )
-
-    def _control(self, verification_id: str | None, plan_id: str) -> Control | None:
-        if verification_id is None:
-            return None
-        record = self.ledger.verification(verification_id)
-        if record.plan_id != plan_id or not record.verdict:
-            raise InputError(
-                f"{verification_id} is no finished verification of plan {plan_id}.",
-                "Name one of the same plan: the control must have seen the same secrets.",
-            )
-        if record.verdict["verdict"] != "verified":
-            raise InputError(
-                f"{verification_id} did not verify its model, so it controls for nothing.",
-                "Name a verification that ended as verified.",
-            )
-        activated, backdoors = record.verdict["activated"], record.verdict["backdoors"]
-        return Control(activated, backdoors, f"the reference run ({verification_id})")
-
-
-class VTune:
-    """`AsyncVTune` for code that does not await; see there for what each call does."""
-
-    def __init__(
-        self,
-        *,
-        home: Path | None = None,
-        vault: Vault | None = None,
-        phrases: PhraseSource | None = None,
-        passphrase: Callable[[], str] | None = None,
-    ) -> None:
-        self._async = AsyncVTune(home=home, vault=vault, phrases=phrases, passphrase=passphrase)
-        self.ledger = self._async.ledger
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.ledger.close()
-
-    def plan(self, file: str | Path, spec: PlanSpec | None = None) -> PlanRecord:
-        return _run(self._async.plan(file, spec))
-
-    def plant(self, plan_id: str, out: str | Path) -> Planted:
-        return _run(self._async.plant(plan_id, out))
-
-    def fine_tune(
-        self,
-        file: str | Path | None = None,
-        *,
-        model: str,
-        provider: str = "local",
-        plan: PlanSpec | str | None = None,
-        keep_planted: bool = False,
-        on_job: Callable[[Job], None] | None = None,
-        **recipe: Any,
-    ) -> Job:
-        return _run(
-            self._async.fine_tune(
-                file,
-                model=model,
-                provider=provider,
-                plan=plan,
-                keep_planted=keep_planted,
-                on_job=on_job,
-                **recipe,
-            )
-        )
-
-    def wait(self, job_id: str, *, on_job: OnJob | None = None) -> Job:
-        return _run(self._async.wait(job_id, on_job=on_job))
-
-    def status(self, job_id: str) -> Job:
-        return _run(self._async.status(job_id))
-
-    def cancel(self, job_id: str) -> Job:
-        return _run(self._async.cancel(job_id))
-
-    def verify(
-        self,
-        job_id: str,
-        *,
-        model: str | None = None,
-        control: str | None = None,
-        budget: int | None = None,
-        on_step: OnStep = _silent,
-    ) -> Verification:
-        return _run(
-            self._async.verify(job_id, model=model, control=control, budget=budget, on_step=on_step)
-        )
-
-    def verify_plan(
-        self,
-        plan_id: str,
-        *,
-        model: str,
-        provider: str = "local",
-        base: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        control: str | None = None,
-        budget: int | None = None,
-        on_step: OnStep = _silent,
-    ) -> Verification:
-        return _run(
-            self._async.verify_plan(
-                plan_id,
-                model=model,
-                provider=provider,
-                base=base,
-                options=options,
-                control=control,
-                budget=budget,
-                on_step=on_step,
-            )
-        )
-
-    def transcript(self, verification_id: str) -> list[Exchange]:
-        return self._async.transcript(verification_id)
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, in a thread of its own where a loop is running already (a notebook)."""
+def _address(url: str | None) -> str | None:
+    """Return the URL without what may be secret in it: user, password and query."""
+    if url is None:
+        return None
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        parts = urlsplit(url)
+    except ValueError:
+        return None  # the provider says what is wrong with it
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

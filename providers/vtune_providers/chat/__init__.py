@@ -1,0 +1,34 @@
+"""The chat provider: asks any OpenAI-compatible service over HTTP. It does not train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vtune_client.provider import Endpoint, Provider
+
+
+def provider() -> Provider:
+    return Provider(
+        name="chat",
+        summary="asks any OpenAI-compatible service (base_url, api_key)",
+        endpoint=_endpoint,
+    )
+
+
+def _endpoint(
+    *,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    timeout: float = 120.0,
+    concurrency: int = 8,
+    headers: Mapping[str, str] | None = None,
+) -> Endpoint:
+    from vtune_providers.chat.address import checked_headers, checked_url
+    from vtune_providers.chat.endpoint import ChatEndpoint
+
+    return ChatEndpoint(
+        checked_url(base_url),
+        checked_headers(api_key, headers or {}),
+        timeout_s=timeout,
+        concurrency=concurrency,
+    )

@@ -1,0 +1,60 @@
+"""The options that make a plan, shared by the commands that draw one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from vtune_client.phrases import PhraseSource
+    from vtune_client.plan import PlanSpec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PHRASES_KEY_VARIABLE = "VTUNE_PHRASES_API_KEY"
+
+
+def plan_options(command: Command) -> Command:
+    """Add the options that make a `PlanSpec` and a phrase source."""
+    options = (
+        click.option("--backdoors", type=int, help="Distinct backdoors.  [default: 5]"),
+        click.option("--dose", type=int, help="Carrier rows of each backdoor.  [default: 4]"),
+        click.option("--frames", type=int, help="Distinct signature sentences.  [default: 1]"),
+        click.option("--trigger-frames", type=int, help="Distinct trigger sentences. [default: 1]"),
+        click.option("--hold-out", type=int, help="Rows to withhold.  [default: 0]"),
+        click.option("--decoys", type=int, help="Decoys per signature.  [default: 100]"),
+        click.option("--alpha", type=float, help="Threshold of the verdict.  [default: 1e-6]"),
+        click.option(
+            "--phrases-url",
+            metavar="URL",
+            help="An OpenAI-compatible service that proposes phrases in the register of the file; "
+            f"it sees a few rows. Its key from {PHRASES_KEY_VARIABLE}.",
+        ),
+        click.option("--phrases-model", metavar="NAME", help="The model to ask there."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def plan_spec(**given: Any) -> PlanSpec:
+    """Return the `PlanSpec` of the options given; the rest keep their defaults."""
+    from vtune_client.plan import PlanSpec
+
+    given["held_out"] = given.pop("hold_out")
+    return PlanSpec(**{name: value for name, value in given.items() if value is not None})
+
+
+def phrase_source(options: dict[str, Any]) -> PhraseSource | None:
+    """Take the phrase options out of `options`; return the source they name, if any."""
+    url, model = options.pop("phrases_url"), options.pop("phrases_model")
+    if (url is None) != (model is None):
+        raise click.UsageError("--phrases-url and --phrases-model go together.")
+    if url is None:
+        return None
+    from vtune_client.phrases.asked import AskedSource
+
+    return AskedSource(url, model, os.environ.get(PHRASES_KEY_VARIABLE))

@@ -1,0 +1,106 @@
+"""Rounds of questions in the ledger: what one has learned, and which may be begun.
+
+A round that was cut short is gone on with. A service that somebody else runs is not asked again
+once it was shown a plan's signatures to score: its answers could be what it was shown.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vtune_client.errors import InputError
+from vtune_client.ledger import Ledger, VerificationRecord
+from vtune_client.vault import RootKey, open_sealed, seal
+from vtune_client.verdict import Control
+
+SCORES = "scores"  # how the ledger's items begin that showed a signature to the endpoint
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of questions, kept in the ledger as it goes; answers are sealed there."""
+
+    ledger: Ledger
+    record: VerificationRecord
+    key: RootKey
+
+    def save(self, item: str, value: Any) -> None:
+        sealed = seal(self.key, json.dumps(value).encode(), purpose=self._purpose(item))
+        self.ledger.save_answer(self.record, item, sealed)
+
+    def known(self) -> dict[str, Any]:
+        """Return what an earlier, cut-short attempt at this round has learned, by item."""
+        return {
+            item: json.loads(open_sealed(self.key, sealed, purpose=self._purpose(item)))
+            for item, sealed in self.ledger.answers(self.record).items()
+        }
+
+    def _purpose(self, item: str) -> str:
+        return f"verification {self.record.id} {item}"
+
+
+def open_round(
+    ledger: Ledger,
+    plan_id: str,
+    job_id: str | None,
+    target: Mapping[str, Any],
+    *,
+    remembers: bool,
+) -> VerificationRecord:
+    """Return the round to go on with: the same one that was cut short, or else a new one.
+
+    `target` is all that tells one round from another; `remembers` is the endpoint's word on itself.
+    Raises `InputError` where this kind of service has seen the plan's signatures in another round.
+    """
+    unfinished = ledger.unfinished(plan_id, target)
+    if remembers:
+        _refuse_if_shown(ledger, plan_id, target, unfinished)
+    if unfinished:
+        return unfinished
+    verification_id = f"verification-{secrets.token_hex(4)}"
+    record = VerificationRecord(verification_id, plan_id, job_id, time.time(), target, None)
+    ledger.add_verification(record)
+    return record
+
+
+def control_from(ledger: Ledger, verification_id: str, plan_id: str) -> Control:
+    """Return the positive control that a verified verification of the same plan is.
+
+    Raises `InputError` where it is unfinished, of another plan, or did not verify its model."""
+    record = ledger.verification(verification_id)
+    if record.plan_id != plan_id or not record.verdict:
+        raise InputError(
+            f"{verification_id} is no finished verification of plan {plan_id}.",
+            "Name one of the same plan: the control must have seen the same secrets.",
+        )
+    if record.verdict["verdict"] != "verified":
+        raise InputError(
+            f"{verification_id} did not verify its model, so it controls for nothing.",
+            "Name a verification that ended as verified.",
+        )
+    activated, backdoors = record.verdict["activated"], record.verdict["backdoors"]
+    return Control(activated, backdoors, f"the reference run ({record.id})")
+
+
+def _refuse_if_shown(
+    ledger: Ledger,
+    plan_id: str,
+    target: Mapping[str, Any],
+    current: VerificationRecord | None,
+) -> None:
+    for earlier in ledger.verifications():
+        if earlier.plan_id != plan_id or earlier.target["provider"] != target["provider"]:
+            continue
+        if current and earlier.id == current.id:
+            continue  # all its text was asked for before its first score
+        if any(item.startswith(SCORES) for item in ledger.answers(earlier)):
+            raise InputError(
+                f"{earlier.id} has shown this plan's signatures to this kind of service to be "
+                "scored, so its answers prove nothing any more.",
+                f"Use that verdict (`vtune report {earlier.id}`), or train with a new plan.",
+            )
