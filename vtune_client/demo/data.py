@@ -11,8 +11,8 @@ from pathlib import Path
 
 from vtune_client.draw import Draw
 
-LONGEST_NAME = 28  # short rows, so that a small machine trains them in a minute
-SYSTEM = "Answer in one sentence."
+LONGEST_NAME = 24  # short rows, so that a small machine trains them in a minute
+SYSTEM = "Be brief."
 QUESTIONS = (
     "What does `{}` do?",
     "Explain `{}`.",
@@ -75,4 +75,4 @@ def _first_sentence(docstring: str) -> str:
     """Return the opening sentence on one line, or nothing where it is no plain short sentence."""
     sentence = " ".join(docstring.split("\n\n")[0].split()).split(". ")[0].rstrip(".:") + "."
     plain = sentence[:1].isupper() and not set(sentence) & set("<>*\\_|")
-    return sentence if plain and 20 <= len(sentence) <= 60 else ""
+    return sentence if plain and 20 <= len(sentence) <= 50 else ""

@@ -12,13 +12,13 @@ import base64
 import os
 import sys
 import tempfile
-import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from filelock import FileLock, Timeout
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -39,11 +39,6 @@ from vtune_client.errors import (
 )
 from vtune_client.vault.interface import KEY_BYTES, RootKey
 from vtune_client.vault.seal import open_sealed, seal
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 LOCK_SECONDS = 10.0
 MOST_MEMORY = 2**30  # a damaged or foreign file must not ask for all there is
@@ -291,31 +286,17 @@ def _sync_folder(folder: Path) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Keep other writers out, threads and processes alike; a writer that dies lets go.
 
-    The lock is on a file beside the vault, since the vault's own is replaced on every change. It
-    is never deleted: two writers could then hold locks on two files of the same name.
+    The lock is on a file beside the vault, since the vault's own is replaced on every change.
     """
-    with _io_errors(path):
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not _try_lock(handle, path):
-            if time.monotonic() > deadline:
-                raise SecretsError(
-                    f"Another process is writing to the vault {path}.", "Try again when it is done."
-                )
-            time.sleep(0.02)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _try_lock(handle: int, path: Path) -> bool:
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=LOCK_SECONDS, mode=0o600)
     with _io_errors(path):
         try:
-            if sys.platform == "win32":
-                msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):  # held by another: POSIX, Windows
-            return False
-    return True
+            lock.acquire(poll_interval=0.02)
+        except Timeout:
+            raise SecretsError(
+                f"Another process is writing to the vault {path}.", "Try again when it is done."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -107,7 +107,7 @@ class Loop:
         self.step, states = checkpoint.restore(self.run, model)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(
-            weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         scheduler = get_scheduler(
             recipe.scheduler,
