@@ -101,6 +101,7 @@ class AsyncVTune:
 
     async def fine_tune(
         self,
+        /,
         file: str | Path | None = None,
         *,
         model: str,

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+import functools
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from vtune_client.client.asynchronous import AsyncVTune, Exchange, silent
-from vtune_client.job import OnJob
-from vtune_client.ledger import Job, PlanRecord
+from vtune_client.client.asynchronous import AsyncVTune, Exchange
 from vtune_client.phrases import PhraseSource
-from vtune_client.plan import PlanSpec
-from vtune_client.plant import Planted
 from vtune_client.vault import Vault
-from vtune_client.verify import OnStep, Verification
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _blocking(
+    method: Callable[Concatenate[AsyncVTune, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[VTune, P], T]:
+    """Return the method of `VTune` that runs this one to its end; signature and docs stay."""
+
+    @functools.wraps(method)
+    def call(self: VTune, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return _run(method(self._async, *args, **kwargs))
+
+    return call
 
 
 class VTune:
@@ -49,91 +58,14 @@ class VTune:
     def close(self) -> None:
         self.ledger.close()
 
-    def plan(self, file: str | Path, spec: PlanSpec | None = None) -> PlanRecord:
-        return _run(self._async.plan(file, spec))
-
-    def plant(self, plan_id: str, out: str | Path) -> Planted:
-        return _run(self._async.plant(plan_id, out))
-
-    def fine_tune(
-        self,
-        file: str | Path | None = None,
-        *,
-        model: str,
-        provider: str = "local",
-        plan: PlanSpec | str | None = None,
-        keep_planted: bool = False,
-        on_job: Callable[[Job], None] | None = None,
-        **recipe: Any,
-    ) -> Job:
-        return _run(
-            self._async.fine_tune(
-                file,
-                model=model,
-                provider=provider,
-                plan=plan,
-                keep_planted=keep_planted,
-                on_job=on_job,
-                **recipe,
-            )
-        )
-
-    def wait(self, job_id: str, *, on_job: OnJob | None = None) -> Job:
-        return _run(self._async.wait(job_id, on_job=on_job))
-
-    def status(self, job_id: str) -> Job:
-        return _run(self._async.status(job_id))
-
-    def cancel(self, job_id: str) -> Job:
-        return _run(self._async.cancel(job_id))
-
-    def verify(
-        self,
-        job_id: str,
-        *,
-        model: str | None = None,
-        control: str | None = None,
-        budget: int | None = None,
-        text_only: bool = False,
-        on_step: OnStep = silent,
-    ) -> Verification:
-        return _run(
-            self._async.verify(
-                job_id,
-                model=model,
-                control=control,
-                budget=budget,
-                text_only=text_only,
-                on_step=on_step,
-            )
-        )
-
-    def verify_plan(
-        self,
-        plan_id: str,
-        *,
-        model: str,
-        provider: str = "local",
-        base: str | None = None,
-        options: Mapping[str, Any] | None = None,
-        control: str | None = None,
-        budget: int | None = None,
-        text_only: bool = False,
-        on_step: OnStep = silent,
-    ) -> Verification:
-        return _run(
-            self._async.verify_plan(
-                plan_id,
-                model=model,
-                provider=provider,
-                base=base,
-                options=options,
-                control=control,
-                budget=budget,
-                text_only=text_only,
-                on_step=on_step,
-            )
-        )
+    plan = _blocking(AsyncVTune.plan)
+    plant = _blocking(AsyncVTune.plant)
+    fine_tune = _blocking(AsyncVTune.fine_tune)
+    wait = _blocking(AsyncVTune.wait)
+    status = _blocking(AsyncVTune.status)
+    cancel = _blocking(AsyncVTune.cancel)
+    verify = _blocking(AsyncVTune.verify)
+    verify_plan = _blocking(AsyncVTune.verify_plan)
 
     def transcript(self, verification_id: str) -> list[Exchange]:
         return self._async.transcript(verification_id)
