@@ -75,4 +75,4 @@ def _first_sentence(docstring: str) -> str:
     """Return the opening sentence on one line, or nothing where it is no plain short sentence."""
     sentence = " ".join(docstring.split("\n\n")[0].split()).split(". ")[0].rstrip(".:") + "."
     plain = sentence[:1].isupper() and not set(sentence) & set("<>*\\_|")
-    return sentence if plain and 20 <= len(sentence) <= 50 else ""
+    return sentence if plain and 20 <= len(sentence) <= 44 else ""
