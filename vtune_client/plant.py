@@ -87,10 +87,11 @@ def _require_unchanged(source: Path, plan: Plan) -> None:
             f"{source} cannot be read: {error.strerror}.", "Put the file back where it was."
         ) from error
     if not unchanged:
-        raise _changed(source)
+        raise changed(source)
 
 
-def _changed(source: Path) -> InputError:
+def changed(source: Path) -> InputError:
+    """Return the error for a file that is not the one its plan was drawn for."""
     return InputError(
         f"{source} has changed since the plan was drawn for it.",
         "Restore the file, or plant it anew.",
@@ -114,7 +115,7 @@ def _write(source: Path, plan: Plan, target: Path, work: Path) -> Planted:
         sink.flush()
         os.fsync(sink.fileno())
     if seen.hexdigest() != plan.source_sha256:
-        raise _changed(source)  # while it was being read
+        raise changed(source)  # while it was being read
     return Planted(target, written.hexdigest(), rows, len(carriers))
 
 

@@ -21,6 +21,10 @@ from vtune_client.verdict import Control, Verdict, judge, to_json
 OnStep = Callable[[str, int, int], None]  # what, done, of how many
 
 
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody how a round goes."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What is asked: `model` as the endpoint knows it, and the base to compare scores with.
@@ -76,7 +80,7 @@ async def verify(
     control: Control | None = None,
     budget: int | None = None,
     text_only: bool = False,
-    on_step: OnStep = lambda what, done, total: None,
+    on_step: OnStep = silent,
     sleep: Sleep = asyncio.sleep,
 ) -> Verification:
     """Ask `endpoint` every question of the plan and judge the answers.

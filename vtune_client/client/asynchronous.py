@@ -19,15 +19,12 @@ from vtune_client.job import JobRunner, OnJob
 from vtune_client.ledger import Job, Ledger, PlanRecord, Step
 from vtune_client.phrases import BuiltinSource, PhraseSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan, token_of
-from vtune_client.plant import Planted, overlong, plant
+from vtune_client.plant import Planted, changed, overlong, plant
 from vtune_client.probe import probes_of
 from vtune_client.provider import Endpoint, JobSpec, Trainer, load
 from vtune_client.rounds import Round, control_from, open_round
 from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
-from vtune_client.verify import OnStep, Target, Verification, verify
-
-
-def silent(what: str, done: int, total: int) -> None: ...
+from vtune_client.verify import OnStep, Target, Verification, silent, verify
 
 
 @dataclass(frozen=True)
@@ -248,10 +245,7 @@ class AsyncVTune:
             formats=limits.formats,
         )
         if known and known.source_sha256 != summary.sha256:
-            raise InputError(
-                f"{source} has changed since the plan was drawn for it.",
-                "Restore the file, or plant it anew.",
-            )
+            raise changed(Path(source))
         problems = await trainer.check(summary.path, spec)
         if problems:
             raise DatasetError(str(source), problems)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from vtune_client.provider import Checkpoint, JobEvent, JobStatus, State
 
@@ -107,13 +107,6 @@ class RunDirectory:
 
     def ask_cancel(self) -> None:
         (self.path / "cancel").touch()
-
-    def worker_alive(self) -> bool:
-        try:
-            with self.lock:
-                return False
-        except Timeout:
-            return True
 
 
 def one_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
 from vtune_client.provider import State
 from vtune_providers.local.rundir import RunDirectory, one_line, write_json
@@ -79,11 +80,19 @@ def test_newest_checkpoint_counts(run: RunDirectory) -> None:
     assert saved[0].model == str(run.path / "checkpoint-00000010" / "model")
 
 
+def _held(run: RunDirectory) -> bool:
+    try:
+        with run.lock:
+            return False
+    except Timeout:
+        return True
+
+
 def test_lock_tells_whether_a_worker_lives(run: RunDirectory) -> None:
-    assert not run.worker_alive()
+    assert not _held(run)
     with run.lock:
-        assert run.worker_alive()
-    assert not run.worker_alive()
+        assert _held(run)
+    assert not _held(run)
 
 
 def test_failed_write_leaves_the_old_value(run: RunDirectory) -> None:
