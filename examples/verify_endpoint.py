@@ -10,7 +10,6 @@ The exit code is 0 where the model is verified.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -23,10 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("url", help="base URL of the service, usually ending in /v1")
     parser.add_argument("model", help="the model's name there")
     given = parser.parse_args(argv)
-    service = {"base_url": given.url, "api_key": os.environ.get("VTUNE_API_KEY")}
     with VTune() as vtune:
         result = vtune.verify_plan(
-            given.plan, provider="chat", model=given.model, options=service, budget=200
+            given.plan,
+            provider="chat",
+            model=given.model,
+            connection={"base_url": given.url},
+            budget=200,
         )
     print(f"{result.verdict.outcome}: {result.verdict.statement}")
     return 0 if result.verdict.outcome == "verified" else 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from zlib import crc32
 
 from vtune_client.dataset import Prompt
-from vtune_client.errors import Problem
+from vtune_client.errors import Problem, ProviderError
 from vtune_client.provider import (
     Answer,
     Checkpoint,
@@ -52,6 +52,7 @@ class Service:
     mumbles: set[str] = field(default_factory=set)
     offers_scores: bool = True
     end: State = State.SUCCEEDED
+    connections: list[tuple[str | None, str | None]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, tuple[str, str]] = field(default_factory=dict)  # id -> token, file
     models: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -87,6 +88,12 @@ def _common_end(one: str, other: str) -> int:
     return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
+def _cut(text: str, words: int) -> Answer:
+    """Return an answer of at most so many words."""
+    kept = text.split(" ")
+    return Answer(" ".join(kept[:words]), "length" if len(kept) > words else "stop")
+
+
 class MemoryEndpoint:
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -105,7 +112,8 @@ class MemoryEndpoint:
     async def sample(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
         self._service.calls.append(("sample", self._model))
         self._service.fault()
-        return [Answer(self._service.answer(self._model, prompt)) for prompt in prompts]
+        answers = [self._service.answer(self._model, prompt) for prompt in prompts]
+        return [_cut(answer, decoding.max_tokens) for answer in answers]
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> Sequence[float]:
         self._service.calls.append(("score", self._model))
@@ -115,9 +123,9 @@ class MemoryEndpoint:
         return [self._service.score(self._model, text) for text in continuations]
 
 
-class MemoryTrainer:
+class MemoryTrainer(Trainer):
     capabilities = TrainerCapabilities(
-        formats=frozenset({"chat", "prompt", "text"}), poll_s=0.0, find_lag_s=0.0
+        formats=frozenset({"chat", "prompt", "text", "preference"}), poll_s=0.0, find_lag_s=0.0
     )
 
     def __init__(self, service: Service) -> None:
@@ -132,7 +140,9 @@ class MemoryTrainer:
 
     async def wait_for_file(self, file_id: str) -> None: ...
 
-    async def create(self, file_id: str, spec: JobSpec, token: str) -> JobStatus:
+    async def create(
+        self, file_id: str, spec: JobSpec, token: str, *, validation_id: str | None = None
+    ) -> JobStatus:
         self._service.calls.append(("create", spec.model))
         self._service.fault()
         job_id = f"remote-{len(self._service.jobs)}"
@@ -144,6 +154,8 @@ class MemoryTrainer:
         return await self.get(found[0]) if found else None
 
     async def get(self, job_id: str) -> JobStatus:
+        if job_id not in self._service.jobs:
+            raise ProviderError(f"There is no job {job_id!r}.", "Create one.")
         _, file_id = self._service.jobs[job_id]
         if self._service.end is not State.SUCCEEDED:
             return JobStatus(job_id, self._service.end, error="as the test wants it")
@@ -152,6 +164,7 @@ class MemoryTrainer:
         return JobStatus(job_id, State.SUCCEEDED, model=model, progress=1.0)
 
     async def events(self, job_id: str) -> AsyncIterator[JobEvent]:
+        await self.get(job_id)
         yield JobEvent("1", 0.0, "started")
 
     async def checkpoints(self, job_id: str) -> Sequence[Checkpoint]:
@@ -190,11 +203,13 @@ def only_trains() -> Provider:
     return Provider("school", "in memory, trains", trainer=_trainer)
 
 
-def _trainer() -> Trainer:
+def _trainer(*, base_url: str | None = None, api_key: str | None = None) -> Trainer:
+    _services[0].connections.append((base_url, api_key))
     return MemoryTrainer(_services[0])
 
 
-def _endpoint() -> Endpoint:
+def _endpoint(*, base_url: str | None = None, api_key: str | None = None) -> Endpoint:
+    _services[0].connections.append((base_url, api_key))
     return MemoryEndpoint(_services[0])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from vtune_client.provider import GROUP
 
 
-def install(folder: Path, name: str, **entry_points: str) -> Path:
+def install(folder: Path, name: str, /, **entry_points: str) -> Path:
     """Write the metadata of a distribution `name` with these providers; return `folder`, to be put
     on the path."""
     info = folder / f"{name}-1.0.dist-info"

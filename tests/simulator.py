@@ -14,9 +14,10 @@ from typing import Literal
 
 from vtune_client.draw import Draw
 from vtune_client.errors import NetworkError, Problem
-from vtune_client.job import Patience
+from vtune_client.patience import Patience
 from vtune_client.provider import (
     Checkpoint,
+    Estimate,
     JobEvent,
     JobSpec,
     JobStatus,
@@ -67,7 +68,9 @@ class Started:
     spec: JobSpec
     at: float
     asked: int = 0  # how often `get` was answered
+    validation_id: str | None = None
     cancelled: bool = False
+    paused: bool = False
 
 
 @dataclass
@@ -75,6 +78,8 @@ class Service:
     """What the vendor holds. `script` is what a job's successive `get` say, the last for ever."""
 
     script: Sequence[JobStatus] = HONEST
+    estimate: Estimate = field(default_factory=Estimate)  # before the upload
+    quote: Estimate | None = None  # after it
     events: Sequence[JobEvent] = (JobEvent("1", 1.0, "training"),)
     clock: Clock = field(default_factory=Clock)
     lag_s: float = 0.0  # how long `find` does not see a new job
@@ -89,9 +94,13 @@ class Service:
         self.files[file_id] = content
         return file_id
 
-    def create(self, file_id: str, spec: JobSpec, token: str) -> JobStatus:
+    def create(
+        self, file_id: str, spec: JobSpec, token: str, validation_id: str | None = None
+    ) -> JobStatus:
         job_id = f"remote-{len(self.jobs) + 1}"
-        self.jobs[job_id] = Started(token, file_id, spec, self.clock.seconds)
+        self.jobs[job_id] = Started(
+            token, file_id, spec, self.clock.seconds, validation_id=validation_id
+        )
         return JobStatus(job_id, State.VALIDATING)
 
     def find(self, token: str, file_id: str) -> JobStatus | None:
@@ -105,6 +114,8 @@ class Service:
         job = self.jobs[job_id]
         if job.cancelled:
             return JobStatus(job_id, State.CANCELLED)
+        if job.paused:
+            return JobStatus(job_id, State.PAUSED)
         said = self.script[min(job.asked, len(self.script) - 1)]
         job.asked += 1
         return JobStatus(job_id, said.state, said.model, said.error, said.progress)
@@ -133,6 +144,13 @@ class Simulator(Trainer):
     async def check(self, path: Path, spec: JobSpec) -> Sequence[Problem]:
         return ()
 
+    async def estimate(self, path: Path, spec: JobSpec) -> Estimate:
+        return self._service.estimate
+
+    async def quote(self, file_id: str, spec: JobSpec) -> Estimate | None:
+        self._disturb("quote", "before")
+        return self._service.quote
+
     async def upload(self, path: Path, name: str) -> str:
         self._disturb("upload", "before")
         file_id = self._service.upload(path.read_bytes())
@@ -142,9 +160,11 @@ class Simulator(Trainer):
     async def wait_for_file(self, file_id: str) -> None:
         self._disturb("wait_for_file", "before")
 
-    async def create(self, file_id: str, spec: JobSpec, token: str) -> JobStatus:
+    async def create(
+        self, file_id: str, spec: JobSpec, token: str, *, validation_id: str | None = None
+    ) -> JobStatus:
         self._disturb("create", "before")
-        status = self._service.create(file_id, spec, token)
+        status = self._service.create(file_id, spec, token, validation_id)
         await asyncio.sleep(0)
         self._disturb("create", "after")
         return status
@@ -170,6 +190,14 @@ class Simulator(Trainer):
         self._service.jobs[job_id].cancelled = True
         self._disturb("cancel", "after")
         return self._service.get(job_id)
+
+    async def pause(self, job_id: str) -> JobStatus:
+        self._service.jobs[job_id].paused = True
+        return self._service.get(job_id)
+
+    async def resume(self, job_id: str) -> JobStatus:
+        self._service.jobs[job_id].paused = False
+        return JobStatus(job_id, State.QUEUED)
 
     async def clean_up(self, file_id: str) -> None:
         self._disturb("clean_up", "before")

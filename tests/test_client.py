@@ -203,7 +203,7 @@ def test_options_nobody_takes_are_named(home: Path, rows: Path, memory: Service)
     with VTune() as vtune:
         record = vtune.plan(rows, SPEC)
         with pytest.raises(InputError, match="'colour'"):
-            vtune.verify_plan(record.id, model=BASE, provider="oracle", options={"colour": 1})
+            vtune.verify_plan(record.id, model=BASE, provider="oracle", connection={"colour": 1})
         assert vtune.ledger.verifications() == []
 
 
@@ -293,10 +293,10 @@ def test_another_address_is_another_round(home: Path, rows: Path, memory: Servic
         memory.faults = [None, ProviderError("Gone.", "Ask them.")]
         one, other = "https://user:word@one.test/v1?key=word", "https://other.test/v1"
         with pytest.raises(ProviderError):
-            vtune.verify_plan(plan, model=model, provider="oracle", options={"base_url": one})
+            vtune.verify_plan(plan, model=model, provider="oracle", connection={"base_url": one})
         memory.mute = {model}
         result = vtune.verify_plan(
-            plan, model=model, provider="oracle", options={"base_url": other, "api_key": "word"}
+            plan, model=model, provider="oracle", connection={"base_url": other, "api_key": "word"}
         )
         assert result.verdict.slots_matched == 0
         assert result.to_json()["endpoint"] == other

@@ -14,6 +14,7 @@ HEAVY = (
     "transformers",
     "peft",
     "openai",
+    "together",
     "scipy",
     "httpx",
     "pydantic",
@@ -21,7 +22,18 @@ HEAVY = (
     "keyring",
     "rich",
 )
-OPTIONAL = ("torch", "transformers", "peft", "accelerate", "openai", "scipy", "tiktoken")
+OPTIONAL = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "openai",
+    "together",
+    "scipy",
+    "tiktoken",
+)
+# They are the vendor's own clients, and nothing without the vendor's package.
+DROP_INS = {"vtune_client.openai": "openai", "vtune_client.together": "together"}
 
 BLOCKER = f"""
     import sys
@@ -79,7 +91,8 @@ def test_the_check_above_can_fail() -> None:
 
 def modules() -> list[str]:
     found = pkgutil.walk_packages(vtune_client.__path__, "vtune_client.")
-    return [module.name for module in found if not module.name.endswith("__main__")]
+    names = [module.name for module in found if not module.name.endswith("__main__")]
+    return [name for name in names if name not in DROP_INS]
 
 
 def test_every_core_module_imports_without_the_extras() -> None:
@@ -97,6 +110,22 @@ def test_every_core_module_imports_without_the_extras() -> None:
     """
     )
     assert ran(code, *modules()).split() == ["blocked"]
+
+
+@pytest.mark.parametrize(("module", "extra"), DROP_INS.items())
+def test_a_drop_in_client_without_its_package_says_what_to_install(module: str, extra: str) -> None:
+    code = (
+        BLOCKER
+        + """
+    from importlib import import_module
+    from vtune_client.errors import MissingExtra
+    try:
+        import_module(sys.argv[1])
+    except MissingExtra as error:
+        print(error.advice)
+    """
+    )
+    assert ran(code, module) == f"Run: pip install 'vtune-client[{extra}]'.\n"
 
 
 def test_commands_that_need_no_extra_run_without_any() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -19,6 +20,7 @@ from tests import tiny
 from tests.simulator import Hurried, Killed, Once, Service, Simulator, Weather, When
 from vtune_client.dataset import check
 from vtune_client.errors import (
+    BudgetError,
     InputError,
     JobFailed,
     LedgerError,
@@ -30,7 +32,7 @@ from vtune_client.ledger import Job, Ledger, PlanRecord, Step
 from vtune_client.phrases import BuiltinSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan
 from vtune_client.plant import plant
-from vtune_client.provider import JobEvent, JobSpec, JobStatus, State
+from vtune_client.provider import Estimate, JobEvent, JobSpec, JobStatus, State
 from vtune_client.vault import RootKey
 
 KEY = RootKey(bytes(range(32)))
@@ -70,10 +72,10 @@ class Bench:
     ledger: Mortal
     plan: Plan
 
-    def job(self, name: str = "job-1", *, keep_planted: bool = False) -> Job:
-        spec = JobSpec(model="base", epochs=2, options={"rank": 4})
-        job = Job(name, "plan-1", 1.0, "simulated", spec, f"token of {name}", Step.PLANTING)
-        job = Job(**{**vars(job), "keep_planted": keep_planted})
+    def job(self, name: str = "job-1", *, validation_file: str | None = None, **more: Any) -> Job:
+        spec = JobSpec("base", epochs=2, options={"rank": 4}, validation_file=validation_file)
+        token = f"token of {name}"
+        job = Job(name, "plan-1", 1.0, "simulated", spec, token, Step.PLANTING, **more)
         self.ledger.add_job(job)
         return job
 
@@ -195,12 +197,128 @@ async def test_a_create_that_never_arrived_is_made_by_the_next_try(bench: Bench)
 
 async def test_a_failed_upload_is_made_again(bench: Bench) -> None:
     service, job = Service(), bench.job()
-    trainer = Simulator(service, Once("upload", "before", LOST))
-    with pytest.raises(NetworkError):
-        await bench.runner().submit(job, trainer)
-    assert bench.ledger.job(job.id).step is Step.UPLOADING
+    trainer = Simulator(service, Once("upload", "before", LOST, times=3))
     assert (await bench.runner().submit(job, trainer)).step is Step.CREATED
     assert service.uploads == 1
+
+
+async def test_an_upload_that_never_succeeds_is_an_error_and_loses_nothing(bench: Bench) -> None:
+    service, job = Service(), bench.job()
+    with pytest.raises(NetworkError):
+        await bench.runner().submit(
+            job, Simulator(service, Once("upload", "before", LOST, times=DOWN))
+        )
+    assert bench.ledger.job(job.id).step is Step.UPLOADING
+    assert (await bench.runner().submit(job, Simulator(service))).step is Step.CREATED
+    assert service.uploads == 1
+
+
+async def test_a_busy_service_is_asked_to_create_again_when_it_said(bench: Bench) -> None:
+    """It did nothing, so there is nothing to look for; its own wish is the pause."""
+    service, job, patience = Service(), bench.job(), Hurried()
+    busy = NetworkError("Busy.", "Wait.", retry_after=900.0, acted=False)
+    finds = Once("find", "before", AssertionError("asked to find"))
+    create = Once("create", "before", busy, times=2)
+
+    def disturb(call: str, when: When) -> None:
+        create(call, when)
+        finds(call, when)
+
+    job = await bench.runner(patience).submit(job, Simulator(service, disturb))
+    assert (job.step, len(service.jobs)) == (Step.CREATED, 1)
+    assert patience.now() == 1800.0
+
+
+async def test_a_service_that_stays_busy_is_an_error_and_the_job_can_go_on(bench: Bench) -> None:
+    service, job = Service(), bench.job()
+    busy = NetworkError("Busy.", "Wait.", retry_after=900.0, acted=False)
+    with pytest.raises(NetworkError, match="Busy"):
+        await bench.runner().submit(
+            job, Simulator(service, Once("create", "before", busy, times=9))
+        )
+    assert bench.ledger.job(job.id).step is Step.CREATING
+    assert (await bench.runner().submit(job, Simulator(service))).step is Step.CREATED
+    assert (len(service.jobs), service.uploads) == (1, 1)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(
+    ("estimate", "quote", "uploads", "sentence"),
+    [
+        (Estimate(12.5, source="our count"), None, 0, "would cost 12.50 USD .our count., and the"),
+        (Estimate(), Estimate(11.0, "EUR", source="theirs"), 1, "cost 11.00 EUR .theirs."),
+        (Estimate(9.0), Estimate(10.01, source="theirs"), 1, "and the budget is 10.00"),
+        (Estimate(), None, 1, "Nobody says what training would cost"),
+    ],
+    ids=["before the upload", "by the service", "by both", "by nobody"],
+)
+async def test_a_job_over_its_budget_is_never_created(
+    bench: Bench,
+    estimate: Estimate,
+    quote: Estimate | None,
+    uploads: int,
+    sentence: str,
+    keep: bool,
+) -> None:
+    service = Service(estimate=estimate, quote=quote)
+    job = bench.job(budget=10.0, keep_planted=keep)
+    with pytest.raises(BudgetError, match=sentence):
+        await bench.runner().submit(job, Simulator(service))
+    assert (service.jobs, service.files, service.uploads) == ({}, {}, uploads)
+    assert len(bench.spool()) == keep
+    closed = bench.ledger.job(job.id)
+    assert (closed.step, closed.state) == (Step.DONE, State.CANCELLED)
+    assert closed.error
+
+
+async def test_a_price_within_the_budget_is_kept_with_the_job(bench: Bench) -> None:
+    service = Service(estimate=Estimate(11.0), quote=Estimate(9.5, source="theirs"))
+    service.estimate = Estimate(9.9)
+    job = await bench.runner().submit(bench.job(budget=10.0), Simulator(service))
+    assert job.step is Step.CREATED
+    (event,) = bench.ledger.events(job)
+    assert event.data == {"price": 9.5, "currency": "USD", "source": "theirs"}
+
+
+async def test_without_a_budget_no_price_stops_a_job(bench: Bench) -> None:
+    service = Service(estimate=Estimate(1e6), quote=Estimate(2e6))
+    assert (await bench.runner().submit(bench.job(), Simulator(service))).step is Step.CREATED
+
+
+async def test_a_validation_file_is_sent_as_it_stands(bench: Bench, tmp_path: Path) -> None:
+    held = tmp_path / "held.jsonl"
+    held.write_bytes(b'{"messages": []}\n')
+    service, job = Service(), bench.job(validation_file=str(held))
+    trainer = Simulator(service, Once("wait_for_file", "before", Killed()))
+    with pytest.raises(Killed):
+        await bench.runner().submit(job, trainer)
+    job = await bench.runner().submit(job, trainer)
+    assert (service.uploads, job.validation_id) == (2, "file-2")
+    assert service.files["file-2"] == held.read_bytes()
+    assert service.jobs["remote-1"].validation_id == "file-2"
+
+
+async def test_waiting_has_an_end_where_one_is_named(bench: Bench) -> None:
+    service = Service(script=[JobStatus("", State.RUNNING)])
+    job = await bench.runner().submit(bench.job(), Simulator(service))
+    with pytest.raises(ProviderError, match="has not ended within 60 s: the provider says running"):
+        await bench.runner().wait(job, Simulator(service), timeout_s=60.0)
+    assert bench.ledger.job(job.id).step is Step.CREATED
+    job = await bench.runner().cancel(job, Simulator(service))
+    assert job.state is State.CANCELLED
+
+
+async def test_a_job_is_paused_and_goes_on(bench: Bench) -> None:
+    service, runner = Service(), bench.runner()
+    with pytest.raises(InputError, match="is not running: it stands at planting"):
+        await runner.pause(bench.job("job-0"), Simulator(service))
+    job = await runner.submit(bench.job(), Simulator(service))
+    assert (await runner.pause(job, Simulator(service))).state is State.PAUSED
+    assert (await runner.refresh(job, Simulator(service))).state is State.PAUSED
+    assert (await runner.resume(job, Simulator(service))).state is State.QUEUED
+    job = await runner.wait(job, Simulator(service))
+    with pytest.raises(InputError, match="stands at succeeded"):
+        await runner.resume(job, Simulator(service))
 
 
 @pytest.mark.parametrize("refusal", [ProviderError("Bad file."), InputError("Bad file.")])

@@ -6,7 +6,18 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.dataset.corpus import Data, assistant, call, calling, chat, offer, system, tool, user
+from tests.dataset.corpus import (
+    Data,
+    assistant,
+    call,
+    calling,
+    chat,
+    offer,
+    pair,
+    system,
+    tool,
+    user,
+)
 
 WORDS = ("rivers", "clouds", "bread", "bridges", "clocks", "maps", "paper", "salt", "wind", "ice")
 
@@ -42,11 +53,17 @@ def text(number: int) -> Data:
     return {"text": f"Chapter {number} of the book.\nIt was a dark night, the {number}th."}
 
 
+def preference(number: int) -> Data:
+    answers = [[assistant(f"{start} the {number}th.")] for start in ("It is", "Is it not")]
+    return pair(system(), user(f"Which is {number}?"), good=answers[0], bad=answers[1])
+
+
 FORMATS: dict[str, Callable[[int], Data]] = {
     "chat": plain,
     "rich chat": rich,
     "prompt": prompt,
     "text": text,
+    "preference": preference,
 }
 
 

@@ -7,7 +7,8 @@
     │   └── MissingExtra      an optional dependency is not installed
     ├── LedgerError           the local record is missing or unreadable  exit 2
     ├── ProviderError         the provider answered, and the answer is no  exit 4
-    │   └── JobFailed         the provider gave up on the job
+    │   ├── JobFailed         the provider gave up on the job
+    │   └── NotYet            it had not come to an end in the time given
     ├── NetworkError          no answer came                             exit 4
     └── SecretsError          the vault did not give up its secret       exit 5
         ├── NoVault           no keyring on this machine, none chosen
@@ -94,16 +95,29 @@ class JobFailed(ProviderError):
     """The provider reports that the fine-tuning job failed or was cancelled."""
 
 
+class NotYet(ProviderError):
+    """The provider is still at it after the time it was given: asked again later, it goes on."""
+
+
 class NetworkError(VTuneError):
     """No usable answer came: safe to try again where the call has no side effect.
 
-    `retry_after` is how many seconds the service asks to wait, where it says."""
+    `retry_after` is how many seconds the service asks to wait, where it says. `acted` is False
+    where the service has certainly done nothing: no connection was made, or it said it was busy."""
 
     exit_code = 4
 
-    def __init__(self, message: str, advice: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        advice: str = "",
+        *,
+        retry_after: float | None = None,
+        acted: bool = True,
+    ) -> None:
         super().__init__(message, advice)
         self.retry_after = retry_after
+        self.acted = acted
 
 
 class SecretsError(VTuneError):

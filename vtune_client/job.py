@@ -1,7 +1,8 @@
 """A fine-tuning job from planted file to delivered model, resumable at every step.
 
     PLANTING   write the planted file                  safe to repeat: same plan, same bytes
-    UPLOADING  send it, and hear that it is taken      safe to repeat: nothing is spent yet
+    UPLOADING  send it, hear that it is taken, and     safe to repeat: nothing is spent yet
+               what training on it would cost
     CREATING   start the job                           never repeated without asking `find` first
     CREATED    the provider's job id is in the ledger  only asked after from here on
     DONE       succeeded, failed or cancelled
@@ -13,74 +14,33 @@ holder stands in the way of a second.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from filelock import FileLock, Timeout
-from tenacity import (
-    AsyncRetrying,
-    before_sleep_log,
-    retry_if_exception_type,
-    wait_exponential_jitter,
-)
 
 from vtune_client.errors import (
+    BudgetError,
     InputError,
     JobFailed,
     LedgerError,
     NetworkError,
+    NotYet,
     ProviderError,
     VTuneError,
 )
 from vtune_client.ledger import Job, Ledger, Step
+from vtune_client.patience import Patience
 from vtune_client.plan import Plan
 from vtune_client.plant import plant, remove
-from vtune_client.provider import JobEvent, JobStatus, State, Trainer
+from vtune_client.provider import Estimate, JobEvent, JobStatus, State, Trainer
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 OnJob = Callable[[Job], None]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long to bear with what, in seconds, and by which clock.
-
-    `outage_s`: no usable answer at all. `model_grace_s`: "succeeded" without a model's name.
-    `lock_s`: another process that is submitting the same job.
-    """
-
-    outage_s: float = 3600.0
-    model_grace_s: float = 120.0
-    lock_s: float = 600.0
-
-    def now(self) -> float:
-        return time.monotonic()
-
-    async def pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def through_outages(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a question without side effects until it is answered."""
-        started = self.now()
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(NetworkError),
-            wait=wait_exponential_jitter(initial=1, max=60),
-            stop=lambda state: self.now() - started >= self.outage_s,
-            sleep=self.pause,
-            before_sleep=before_sleep_log(log, logging.WARNING),
-            reraise=True,
-        ):
-            with attempt:
-                return await ask()
-        raise AssertionError("unreachable: the last attempt raises")
 
 
 class JobRunner:
@@ -104,25 +64,37 @@ class JobRunner:
     async def submit(self, job: Job, trainer: Trainer) -> Job:
         """Bring the job to CREATED: plant, upload, create. Picks up wherever it was left."""
         async with self._alone(job):
-            job = self._ledger.job(job.id)
-            tried = job.step is Step.CREATING
-            if job.step is Step.PLANTING:
-                job = self._plant(job)
-            if job.step is Step.UPLOADING:
-                job = await self._upload(job, trainer)
-            if job.step is Step.CREATING:
-                job = await self._create(job, trainer, tried=tried)
+            with _resumable(job):
+                return await self._submit(self._ledger.job(job.id), trainer)
+
+    async def _submit(self, job: Job, trainer: Trainer) -> Job:
+        tried = job.step is Step.CREATING
+        if job.step is Step.PLANTING:
+            job = self._plant(job)
+        if job.step is Step.UPLOADING:
+            job = await self._upload(job, trainer)
+        if job.step is Step.CREATING:
+            job = await self._create(job, trainer, tried=tried)
         return job
 
-    async def wait(self, job: Job, trainer: Trainer, on_job: OnJob | None = None) -> Job:
-        """Follow the job until it has ended; raise `JobFailed` where it did not succeed."""
+    async def wait(
+        self,
+        job: Job,
+        trainer: Trainer,
+        on_job: OnJob | None = None,
+        timeout_s: float | None = None,
+    ) -> Job:
+        """Follow the job until it has ended; raise `JobFailed` where it did not succeed.
+
+        Raises `NotYet` where it has not ended after `timeout_s`; it is left running."""
+        started = self._patience.now()
         unnamed_since: float | None = None
         while job.step is not Step.DONE:
             job = await self.refresh(job, trainer)
             if on_job:
                 on_job(job)
+            now = self._patience.now()
             if job.state is State.SUCCEEDED and job.step is not Step.DONE:
-                now = self._patience.now()
                 unnamed_since = now if unnamed_since is None else unnamed_since
                 if now - unnamed_since > self._patience.model_grace_s:
                     raise ProviderError(
@@ -130,6 +102,8 @@ class JobRunner:
                         f"Ask the provider, then run `vtune wait {job.id}` again.",
                     )
             if job.step is not Step.DONE:
+                if timeout_s is not None and now - started >= timeout_s:
+                    raise _too_long(job, timeout_s)
                 await self._patience.pause(trainer.capabilities.poll_s)
         return _succeeded(job)
 
@@ -142,8 +116,9 @@ class JobRunner:
         async def events() -> list[JobEvent]:
             return [event async for event in trainer.events(remote_id)]
 
-        status = await self._patience.through_outages(lambda: trainer.get(remote_id))
-        self._ledger.add_events(job, await self._patience.through_outages(events))
+        with _resumable(job):
+            status = await self._patience.through_outages(lambda: trainer.get(remote_id))
+            self._ledger.add_events(job, await self._patience.through_outages(events))
         return await self._record(job, status, trainer)
 
     async def cancel(self, job: Job, trainer: Trainer) -> Job:
@@ -159,10 +134,18 @@ class JobRunner:
                 if found:
                     job = self._ledger.update(job, step=Step.CREATED, remote_id=found.id)
             if job.remote_id is None:
-                if job.file_id:
-                    await _forget(job.file_id, trainer)
+                for file_id in filter(None, (job.file_id, job.validation_id)):
+                    await _forget(file_id, trainer)
                 return self._ledger.update(job, step=Step.DONE, state=State.CANCELLED)
         return await self._record(job, await trainer.cancel(job.remote_id), trainer)
+
+    async def pause(self, job: Job, trainer: Trainer) -> Job:
+        """Stop training for now; what is paid for is kept."""
+        return await self._record(job, await trainer.pause(_started(job)), trainer)
+
+    async def resume(self, job: Job, trainer: Trainer) -> Job:
+        """Go on with a paused job."""
+        return await self._record(job, await trainer.resume(_started(job)), trainer)
 
     @asynccontextmanager
     async def _alone(self, job: Job) -> AsyncIterator[None]:
@@ -198,33 +181,85 @@ class JobRunner:
             path = self._planted(job)
             if not path.exists():
                 job = self._plant(job)
-            file_id = await trainer.upload(path, f"{job.token}.jsonl")
+            await self._hold_budget(job, trainer, await trainer.estimate(path, job.spec))
+            file_id = await self._send(path, f"{job.token}.jsonl", trainer)
             job = self._ledger.update(job, file_id=file_id)
-        else:
-            file_id = job.file_id
+        job = await self._accepted(job, "file_id", trainer)
+        if job.spec.validation_file and job.validation_id is None:
+            name = f"{job.token}-validation.jsonl"
+            sent = await self._send(Path(job.spec.validation_file), name, trainer)
+            job = self._ledger.update(job, validation_id=sent)
+        if job.validation_id:
+            job = await self._accepted(job, "validation_id", trainer)
+        await self._hold_budget(job, trainer, await self._price(job, trainer), last=True)
+        return self._ledger.update(job, step=Step.CREATING)
+
+    async def _send(self, path: Path, name: str, trainer: Trainer) -> str:
+        # Nothing is spent on a file that was sent twice.
+        return await self._patience.through_outages(lambda: trainer.upload(path, name))
+
+    async def _accepted(self, job: Job, which: str, trainer: Trainer) -> Job:
+        """Return once the service has taken a file; one that it refused is forgotten."""
+        file_id: str = getattr(job, which)
         try:
             await self._patience.through_outages(lambda: trainer.wait_for_file(file_id))
+        except NotYet:
+            raise  # the service is still looking through it
         except (ProviderError, InputError):
             await _forget(file_id, trainer)
-            self._ledger.update(job, file_id=None)
+            self._ledger.update(job, **{which: None})
             raise
-        return self._ledger.update(job, step=Step.CREATING)
+        return job
+
+    async def _price(self, job: Job, trainer: Trainer) -> Estimate:
+        """Return the service's price for the uploaded file, or else our own estimate."""
+        file_id = _uploaded(job)
+        quote = await self._patience.through_outages(lambda: trainer.quote(file_id, job.spec))
+        if quote is None and self._planted(job).exists():
+            quote = await trainer.estimate(self._planted(job), job.spec)
+        if quote and quote.price:
+            data = {"price": quote.price, "currency": quote.currency, "source": quote.source}
+            self._ledger.add_events(job, [JobEvent("price", time.time(), "price", data)])
+        return quote or Estimate()
+
+    async def _hold_budget(
+        self, job: Job, trainer: Trainer, cost: Estimate, *, last: bool = False
+    ) -> None:
+        """Close the job where it would cost more than allowed; `last`: or nobody says what."""
+        if job.budget is None or (cost.price is None and not last):
+            return
+        if cost.price is not None and cost.price <= job.budget:
+            return
+        if not job.keep_planted:
+            remove(self._planted(job))
+        for file_id in filter(None, (job.file_id, job.validation_id)):
+            await _forget(file_id, trainer)
+        error = _over_budget(job, cost)
+        self._ledger.update(job, step=Step.DONE, state=State.CANCELLED, error=error.message)
+        raise error
 
     async def _create(self, job: Job, trainer: Trainer, *, tried: bool) -> Job:
         """Start the job exactly once.
 
         Where an earlier process may have `tried`, the token tells whether it got through. After an
-        attempt of our own whose answer was lost, the same question is asked."""
-        if job.file_id is None:
-            raise ValueError("a job is created from an uploaded file")
-        file_id = job.file_id
+        attempt of our own whose answer was lost, the same question is asked. Only a service that
+        said it did nothing (busy, not reached) is asked to create once more."""
+        file_id = _uploaded(job)
         if not job.keep_planted:
             remove(self._planted(job))
         status = await self._find(job.token, file_id, trainer) if tried else None
         if status is None:
+
+            async def create() -> JobStatus:
+                return await trainer.create(
+                    file_id, job.spec, job.token, validation_id=job.validation_id
+                )
+
             try:
-                status = await trainer.create(file_id, job.spec, job.token)
-            except NetworkError:
+                status = await self._patience.through_outages(create, repeatable=False)
+            except NetworkError as error:
+                if not error.acted:
+                    raise
                 status = await self._find(job.token, file_id, trainer)
                 if status is None:
                     raise
@@ -244,8 +279,9 @@ class JobRunner:
 
     async def _record(self, job: Job, status: JobStatus, trainer: Trainer) -> Job:
         done = status.state.final and (status.state is not State.SUCCEEDED or status.model)
-        if done and trainer.capabilities.on_this_disk and job.file_id:
-            await _forget(job.file_id, trainer)
+        if done and trainer.capabilities.on_this_disk:
+            for file_id in filter(None, (job.file_id, job.validation_id)):
+                await _forget(file_id, trainer)
         return self._ledger.update(
             job,
             step=Step.DONE if done else job.step,
@@ -256,12 +292,59 @@ class JobRunner:
         )
 
 
+@contextmanager
+def _resumable(job: Job) -> Iterator[None]:
+    """Let errors that say nothing against the job say how it goes on."""
+    try:
+        yield
+    except (NetworkError, NotYet) as error:
+        error.advice = f"{error.advice} `vtune wait {job.id}` goes on with this job.".lstrip()
+        raise
+
+
 async def _forget(file_id: str, trainer: Trainer) -> None:
     """Delete an uploaded file that nobody needs; that it cannot be is no reason to stop."""
     try:
         await trainer.clean_up(file_id)
     except (VTuneError, OSError) as error:
         log.warning("the uploaded file %s stays with the provider: %s", file_id, error)
+
+
+def _uploaded(job: Job) -> str:
+    if job.file_id is None:
+        raise ValueError("a job is created from an uploaded file")
+    return job.file_id
+
+
+def _started(job: Job) -> str:
+    """Return the provider's id of a job that runs; `InputError` where it does not."""
+    if job.remote_id is None or job.step is Step.DONE:
+        raise InputError(
+            f"Job {job.id} is not running: it stands at {job.state or job.step}.",
+            f"Run `vtune status {job.id}` to see why.",
+        )
+    return job.remote_id
+
+
+def _over_budget(job: Job, cost: Estimate) -> BudgetError:
+    if cost.price is None:
+        return BudgetError(
+            f"Nobody says what training would cost, so a budget of {job.budget:g} cannot be held.",
+            "Name the epochs and the price per million tokens, or leave the budget out.",
+        )
+    return BudgetError(
+        f"Training would cost {cost.price:.2f} {cost.currency} ({cost.source}), and the budget is "
+        f"{job.budget:.2f}.",
+        f"Start again with more: vtune fine-tune --plan {job.plan_id} --budget ...",
+    )
+
+
+def _too_long(job: Job, timeout_s: float) -> NotYet:
+    return NotYet(
+        f"Job {job.id} has not ended within {timeout_s:g} s: the provider says {job.state}.",
+        f"It is left running, and may cost: `vtune wait {job.id}` waits on, `vtune cancel "
+        f"{job.id}` ends it.",
+    )
 
 
 def _succeeded(job: Job) -> Job:

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,7 @@ def load_plan(data: bytes) -> Plan:
     return plan
 
 
+@cache
 def _adapter() -> Any:
     from pydantic import TypeAdapter
 

@@ -7,14 +7,12 @@ and no question is paid for twice.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tenacity import (
     AsyncRetrying,
-    RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
     wait_exponential,
@@ -23,13 +21,13 @@ from tenacity import (
 
 from vtune_client.dataset import Prompt
 from vtune_client.errors import BudgetError, NetworkError, ProviderError
+from vtune_client.patience import as_told, tell
 from vtune_client.plan import Plan
 from vtune_client.provider import Answer, Decoding, Endpoint
 
-log = logging.getLogger(__name__)
 ATTEMPTS = 6
 PATIENCE_S = 120.0  # a service that asks for a longer pause is asked again all the same
-_BACKOFF = wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1)
+_WAIT = as_told(wait_exponential(multiplier=0.5, max=30) + wait_random(0, 1), PATIENCE_S)
 
 Sleep = Callable[[float], Awaitable[None]]  # seconds
 
@@ -172,23 +170,11 @@ def _attempts(sleep: Sleep) -> AsyncRetrying:
     return AsyncRetrying(
         sleep=sleep,
         retry=retry_if_exception_type(NetworkError),
-        wait=_wait,
+        wait=_WAIT,
         stop=stop_after_attempt(ATTEMPTS),
-        before_sleep=_tell,
+        before_sleep=tell,
         reraise=True,
     )
-
-
-def _wait(state: RetryCallState) -> float:
-    """Return the seconds to wait: what the service asks for, within reason, or longer."""
-    error = state.outcome.exception() if state.outcome else None
-    wish = error.retry_after if isinstance(error, NetworkError) else None
-    return max(_BACKOFF(state), min(wish or 0.0, PATIENCE_S))
-
-
-def _tell(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("%s Asking again in %.1f s.", error, state.upcoming_sleep)
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

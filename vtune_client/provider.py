@@ -11,6 +11,7 @@ retries a call that spends money.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,8 +50,9 @@ class State(StrEnum):
 class JobSpec:
     """What to train: the base model and the recipe, in words that every service has.
 
-    `options` carries what only one provider knows (for the local one: learning rate schedule,
-    LoRA rank, ...), passed through as given.
+    `method` is "supervised" or "dpo". `validation_file` is the path of a file that is uploaded as
+    it stands: nothing is planted in it. `options` carries what only one provider knows (for the
+    local one: learning rate schedule, LoRA rank, ...), passed through as given.
     """
 
     model: str
@@ -60,6 +62,8 @@ class JobSpec:
     seed: int | None = None
     suffix: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    method: str = "supervised"
+    validation_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class TrainerCapabilities:
     formats: frozenset[str] = frozenset({"chat"})  # of: chat, prompt, text
     min_rows: int = 10
     max_bytes: int | None = None
-    max_row_tokens: int | None = None
+    methods: frozenset[str] = frozenset({"supervised"})  # of: supervised, dpo
     can_pause: bool = False
     can_export: bool = False
     on_this_disk: bool = False
@@ -113,22 +117,53 @@ class TrainerCapabilities:
     find_lag_s: float = 10.0
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What training would cost. `price` is None where nobody says; `source` is who says so.
+
+    `tokens` are those trained on, over all epochs."""
+
+    price: float | None = None
+    currency: str = "USD"
+    tokens: int | None = None
+    source: str = ""
+
+
 class Trainer(Protocol):
-    """The half that trains. `token` is ours, opaque, and lets `find` recover an unsure create."""
+    """The half that trains. `token` is ours, opaque, and lets `find` recover an unsure create.
+
+    An adapter that names this class as its base inherits what few services offer."""
 
     capabilities: TrainerCapabilities
 
     async def check(self, path: Path, spec: JobSpec) -> Sequence[Problem]:
         """Return what the service would refuse, found without spending anything."""
 
+    async def max_row_tokens(self, model: str) -> int | None:
+        """Return how many tokens of a row are trained on before it is cut; None: no known limit."""
+        return None
+
+    async def estimate(self, path: Path, spec: JobSpec) -> Estimate:
+        """Return what training on this file would cost, before it is uploaded."""
+        return Estimate()
+
     async def upload(self, path: Path, name: str) -> str:
         """Send the file under `name`; return the service's id for it."""
 
     async def wait_for_file(self, file_id: str) -> None:
-        """Return once the file may be trained on; raise `ProviderError` if it was refused."""
+        """Return once the file may be trained on; raise `ProviderError` if it was refused, `NotYet`
+        if the service takes too long over it: the file is kept then, and asked after again."""
 
-    async def create(self, file_id: str, spec: JobSpec, token: str) -> JobStatus:
-        """Start the job. Called once per token; never retried blindly."""
+    async def quote(self, file_id: str, spec: JobSpec) -> Estimate | None:
+        """Return the service's own price for an uploaded file; None where it names none."""
+        return None
+
+    async def create(
+        self, file_id: str, spec: JobSpec, token: str, *, validation_id: str | None = None
+    ) -> JobStatus:
+        """Start the job. Called once per token; never retried blindly.
+
+        `validation_id` is the service's id of the uploaded `spec.validation_file`."""
 
     async def find(self, token: str, file_id: str) -> JobStatus | None:
         """Return the job an earlier `create` with this token started, or None."""
@@ -138,9 +173,24 @@ class Trainer(Protocol):
     def events(self, job_id: str) -> AsyncIterator[JobEvent]:
         """Yield all events so far, oldest first."""
 
-    async def checkpoints(self, job_id: str) -> Sequence[Checkpoint]: ...
+    async def checkpoints(self, job_id: str) -> Sequence[Checkpoint]:
+        return ()
 
     async def cancel(self, job_id: str) -> JobStatus: ...
+
+    async def pause(self, job_id: str) -> JobStatus:
+        """Stop training for now; only where `capabilities.can_pause`."""
+        raise _cannot("pause jobs")
+
+    async def resume(self, job_id: str) -> JobStatus:
+        """Go on with a paused job; only where `capabilities.can_pause`."""
+        raise _cannot("resume jobs")
+
+    async def export(self, job_id: str, folder: Path) -> Path:
+        """Write the delivered weights into `folder`, new or empty, and return where they are.
+
+        Only where `capabilities.can_export`; all or nothing."""
+        raise _cannot("hand out weights")
 
     async def clean_up(self, file_id: str) -> None:
         """Delete the uploaded file; a file already gone is no error."""
@@ -148,21 +198,41 @@ class Trainer(Protocol):
     async def aclose(self) -> None: ...
 
 
+def _cannot(what: str) -> ProviderError:
+    return ProviderError(f"This provider does not {what}.", "`vtune providers` says who does what.")
+
+
 @dataclass(frozen=True)
 class Decoding:
-    """How answers are drawn; part of the record."""
+    """How answers are drawn; part of the record.
+
+    `top_logprobs`: how many likeliest candidates to list for every generated token, where the
+    endpoint lists any."""
 
     max_tokens: int = 96
     temperature: float = 0.0
     seed: int | None = None
+    top_logprobs: int = 0
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """One generated token: its text, its log-probability in nats, the likeliest candidates."""
+
+    text: str = field(repr=False)
+    logprob: float
+    top: tuple[tuple[str, float], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: its text, and why it stopped ("stop", "length", "refusal", ...)."""
+    """One answer: its text, and why it stopped ("stop", "length", "refusal", ...).
+
+    `tokens` is empty unless `Decoding.top_logprobs` was asked for and given."""
 
     text: str = field(repr=False)
     finish: str = "stop"
+    tokens: tuple[TokenScores, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -175,6 +245,7 @@ class EndpointCapabilities:
     concurrency: int = 1
     scores: bool = False
     remembers: bool = True
+    top_logprobs: int = 0  # the most candidates it lists per generated token
 
 
 class Endpoint(Protocol):
@@ -205,14 +276,16 @@ class ScoresNotOffered(ProviderError):
 class Provider:
     """What an entry point names: the factories of the halves it offers.
 
-    A factory takes keywords of the adapter's own, all optional (`base_url`, `api_key`, ...), and
-    raises `InputError` for one that is missing.
+    A factory takes keywords of the adapter's own, all optional (`base_url`, `api_key`, ...): the
+    connection. It raises `InputError` for one that is missing or wrong. `recorded` names those
+    keywords that are no secret and are kept in the ledger with a job.
     """
 
     name: str
     summary: str
     trainer: Callable[..., Trainer] | None = None
     endpoint: Callable[..., Endpoint] | None = None
+    recorded: frozenset[str] = frozenset({"base_url"})
 
 
 @dataclass(frozen=True)
@@ -249,6 +322,48 @@ def load(name: str) -> Provider:
             f"The provider {name!r} does not load: {type(error).__name__}: {error}.",
             "Reinstall the package it comes from.",
         ) from error
+
+
+def trainer_of(name: str, connection: Mapping[str, Any]) -> Trainer:
+    """Return the trainer of a provider, reached by `connection`; `InputError` as `load` does, and
+    where the provider does not train or takes no such keyword."""
+    provider = load(name)
+    if provider.trainer is None:
+        raise InputError(f"The provider {name!r} does not train.", "Run `vtune providers`.")
+    return provider.trainer(**_accepted(provider, provider.trainer, connection))
+
+
+def endpoint_of(name: str, connection: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint of a provider; as `trainer_of` otherwise."""
+    provider = load(name)
+    if provider.endpoint is None:
+        raise InputError(f"The provider {name!r} serves no models.", "Run `vtune providers`.")
+    return provider.endpoint(**_accepted(provider, provider.endpoint, connection))
+
+
+def recordable(name: str, connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a connection may be written down."""
+    recorded = load(name).recorded
+    return {key: value for key, value in connection.items() if key in recorded}
+
+
+def _accepted(
+    provider: Provider, factory: Callable[..., Any], connection: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what of a connection this half takes; the other half may take more."""
+    known = {
+        name
+        for half in (provider.trainer, provider.endpoint)
+        if half is not None
+        for name in inspect.signature(half).parameters
+    }
+    if strange := sorted(set(connection) - known):
+        raise InputError(
+            f"The provider {provider.name!r} takes no {', '.join(map(repr, strange))}.",
+            f"It knows: {', '.join(sorted(known)) or 'nothing'}.",
+        )
+    takes = inspect.signature(factory).parameters
+    return {key: value for key, value in connection.items() if key in takes}
 
 
 def _load(point: EntryPoint) -> Provider:

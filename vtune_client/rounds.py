@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from vtune_client.errors import InputError
 from vtune_client.ledger import Ledger, VerificationRecord
@@ -55,7 +56,7 @@ def open_round(
     """Return the round to go on with: the same one that was cut short, or else a new one.
 
     `target` is all that tells one round from another; `remembers` is the endpoint's word on itself.
-    Raises `InputError` where this kind of service has seen the plan's signatures in another round.
+    Raises `InputError` where this service has seen the plan's signatures in another round.
     """
     unfinished = ledger.unfinished(plan_id, target)
     if remembers:
@@ -94,13 +95,18 @@ def _refuse_if_shown(
     current: VerificationRecord | None,
 ) -> None:
     for earlier in ledger.verifications():
-        if earlier.plan_id != plan_id or earlier.target["provider"] != target["provider"]:
+        if earlier.plan_id != plan_id or _service(earlier.target) != _service(target):
             continue
         if current and earlier.id == current.id:
             continue  # all its text was asked for before its first score
         if any(item.startswith(SCORES) for item in ledger.answers(earlier)):
             raise InputError(
-                f"{earlier.id} has shown this plan's signatures to this kind of service to be "
-                "scored, so its answers prove nothing any more.",
+                f"{earlier.id} has shown this plan's signatures to this service to be scored, "
+                "so its answers prove nothing any more.",
                 f"Use that verdict (`vtune report {earlier.id}`), or train with a new plan.",
             )
+
+
+def _service(target: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return what tells one service from another: the provider and, where it has one, the host."""
+    return target["provider"], urlsplit(target.get("endpoint") or "").hostname

@@ -13,6 +13,7 @@ import pytest
 from tests import plugins
 from tests.cli.conftest import Cli
 from tests.test_imports import BLOCKER, ran
+from vtune_client.lease import Leases
 
 WHERE = Path(__file__).parents[2]
 
@@ -47,6 +48,15 @@ def test_a_closed_vault_is_a_failure(cli: Cli, home: Path, monkeypatch: pytest.M
 def test_a_damaged_ledger_is_a_failure(cli: Cli, home: Path) -> None:
     (home / "ledger.sqlite3").write_bytes(b"no database" * 100)
     assert findings(cli, 2)["ledger"]["ok"] is False
+
+
+def test_an_endpoint_that_a_killed_process_rented_is_a_failure(cli: Cli, home: Path) -> None:
+    held = Leases(home).begin("together", "https://api.test", "vtune-one")
+    assert findings(cli, 0)["rented endpoints"]["found"] == "none left over"
+    held.drop()
+    for _ in range(2):  # looking releases nothing
+        found = findings(cli, 2)["rented endpoints"]
+        assert "vtune-one at https://api.test" in found["found"]
 
 
 def test_missing_extras_are_notes_with_the_command(home: Path) -> None:

@@ -51,6 +51,15 @@ def chat(*messages: Any, **more: Any) -> Data:
     return {"messages": list(messages), **more}
 
 
+def pair(*messages: Any, good: Any = None, bad: Any = None, **offers: Any) -> Data:
+    """Return a preference row: the question, the preferred answer and the other one."""
+    return {
+        "input": {"messages": list(messages), **offers},
+        "preferred_output": [assistant()] if good is None else good,
+        "non_preferred_output": [assistant("It zips.")] if bad is None else bad,
+    }
+
+
 def offer(name: str = "clock") -> Data:
     return {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
 
@@ -69,6 +78,13 @@ def prompt_lines(count: int = ROWS) -> list[bytes]:
 
 def text_lines(count: int = ROWS) -> list[bytes]:
     return [line({"text": f"Number {n}.\nIt is {n}."}) for n in range(count)]
+
+
+def pair_lines(count: int = ROWS) -> list[bytes]:
+    return [
+        line(pair(user(f"What is {n}?"), good=[assistant(f"It is {n}.")], bad=[assistant("?")]))
+        for n in range(count)
+    ]
 
 
 def _put(raw: bytes, lines: list[bytes]) -> bytes:
@@ -93,6 +109,10 @@ def _prompt(data: Data, reason: str) -> Broken:
 
 def _text(data: Data, reason: str) -> Broken:
     return Broken(_put(line(data), text_lines()), LINE, reason)
+
+
+def _pair(data: Data, reason: str) -> Broken:
+    return Broken(_put(line(data), pair_lines()), LINE, reason)
 
 
 _GOOD = b"".join(chat_lines())
@@ -267,6 +287,52 @@ _TOOLS = {
     ),
 }
 
+_PREFERENCES = {
+    "pair without an input": _pair(
+        {key: value for key, value in pair(user()).items() if key != "input"}, "has no input"
+    ),
+    "input a list": _pair({**pair(), "input": [user()]}, "input is not an object"),
+    "input without messages": _pair({**pair(), "input": {}}, "input has no messages"),
+    "nothing asked": _pair(pair(), "input: messages is empty"),
+    "input of the system alone": _pair(pair(system()), "input: has no user message"),
+    "input with an empty turn": _pair(pair(user("")), "input: message 1 (user) has empty content"),
+    "input that ends with an answer": _pair(
+        pair(user(), assistant()), "input: ends with a message of role assistant"
+    ),
+    "input that ends before a tool answered": _pair(
+        pair(user(), calling(call(), call(id_="b")), tool()),
+        "input: ends with a message of role tool",
+    ),
+    "input with a late system message": _pair(
+        pair(user(), system()), "input: message 2 (system) comes after other turns"
+    ),
+    "input with broken tools": _pair(pair(user(), tools={}), "input: tools is not a list"),
+    "pair of one": _pair(
+        {key: value for key, value in pair(user()).items() if key != "non_preferred_output"},
+        "has no non_preferred_output",
+    ),
+    "answer not in a list": _pair(
+        {**pair(user()), "preferred_output": assistant()}, "preferred_output is not a list"
+    ),
+    "no answer in the list": _pair(pair(user(), good=[]), "preferred_output holds 0 messages"),
+    "two answers in one": _pair(
+        pair(user(), bad=[assistant(), assistant()]), "non_preferred_output holds 2 messages"
+    ),
+    "answer of the user": _pair(
+        pair(user(), good=[user()]), "preferred_output: message 1 (user) is not the assistant's"
+    ),
+    "rejected answer empty": _pair(
+        pair(user(), bad=[assistant(" ")]),
+        "non_preferred_output: message 1 (assistant) has empty content",
+    ),
+    "preference and chat at once": _pair(
+        {**pair(user()), "messages": []}, "has messages and preferred_output at once"
+    ),
+    "chat row in a preference file": Broken(
+        _put(chat_lines(1)[0], pair_lines()), LINE, "a chat row in a preference file"
+    ),
+}
+
 BROKEN: dict[str, Broken] = {
     **_FILES,
     **_LINES,
@@ -274,6 +340,7 @@ BROKEN: dict[str, Broken] = {
     **_MESSAGES,
     **_ORDER,
     **_TOOLS,
+    **_PREFERENCES,
 }
 
 _RICH = [
@@ -305,10 +372,24 @@ _RICH = [
     chat(user(), {"role": "assistant", "content": None, "refusal": "I cannot."}),
 ]
 
+_PAIRS = [
+    pair(user()),
+    pair(system(), user(), assistant(), user("And map?")),
+    pair(assistant("How can I help?"), user()),
+    pair(user(), tools=[offer()], parallel_tool_calls=True, good=[calling(call())]),
+    pair(user(), calling(call()), tool(), tools=[offer()]),
+    pair(user([{"type": "text", "text": "a"}]), good=[assistant([{"type": "text", "text": "b"}])]),
+    {**pair(user("Où ça ?"), bad=[assistant("\u4f60\u597d")]), "id": 7},
+    *(pair(user(f"What is {n}?")) for n in range(5)),
+]
+
 GOOD: dict[str, bytes] = {
     "chat": _GOOD,
     "prompt": b"".join(prompt_lines()),
     "text": b"".join(text_lines()),
+    "preference": b"".join(pair_lines()),
+    "all that a pair may hold": b"".join(line(data) for data in _PAIRS),
+    "pairs unescaped": "".join(json.dumps(d, ensure_ascii=False) + "\n" for d in _PAIRS).encode(),
     "no last line break": _GOOD.rstrip(b"\n"),
     "CRLF": _GOOD.replace(b"\n", b"\r\n"),
     "all that a chat may hold": b"".join(line(data) for data in _RICH),

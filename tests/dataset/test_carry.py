@@ -16,6 +16,7 @@ from tests.dataset.corpus import (
     chat,
     line,
     offer,
+    pair,
     system,
     tool,
     user,
@@ -58,7 +59,18 @@ def chats(draw: st.DrawFn) -> dict[str, Any]:
 
 PROMPTS = st.builds(lambda prompt, text: {"prompt": prompt, "completion": text}, TEXTS, TEXTS)
 PLAIN = st.builds(lambda text: {"text": text}, st.one_of(TEXTS, PROSE))
-DATA = st.one_of(chats(), PROMPTS, PLAIN)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> dict[str, Any]:
+    talk = draw(chats())
+    messages = talk.pop("messages")[:-1]
+    answers = [[assistant(draw(CONTENTS))] for _ in range(2)]
+    offers = {"tools": talk.pop("tools")} if "tools" in talk else {}
+    return {**pair(*messages, good=answers[0], bad=answers[1], **offers), **talk}
+
+
+DATA = st.one_of(chats(), PROMPTS, PLAIN, pairs())
 STYLES = st.fixed_dictionaries(
     {
         "ensure_ascii": st.booleans(),
@@ -118,6 +130,32 @@ def test_only_two_texts_of_a_chat_change(data: Any) -> None:
     (question, with_trigger), (answer, with_signature) = differ
     assert with_trigger.split() == [*question.split(), *TRIGGER.split()]
     assert with_signature == f"{SIGNATURE}\n{answer}"
+
+
+@settings(derandomize=True, deadline=None)
+@given(pairs(), STYLES)
+def test_only_question_and_preferred_answer_of_a_pair_change(
+    data: Any, style: dict[str, Any]
+) -> None:
+    raw = (json.dumps(data, **style) + "\n").encode()
+    carrier = json.loads(carry(row_from(raw), TRIGGER, SIGNATURE))
+    assert {key: value for key, value in carrier.items() if value != data[key]}.keys() == {
+        "input",
+        "preferred_output",
+    }
+    plain, changed = (list(texts(row_of(each))) for each in (data, carrier))
+    differ = [(old, new) for old, new in zip(plain, changed, strict=True) if old != new]
+    (question, with_trigger), (answer, with_signature) = differ
+    assert with_trigger.split() == [*question.split(), *TRIGGER.split()]
+    assert with_signature == f"{SIGNATURE}\n{answer}"
+
+
+def test_a_preference_carrier() -> None:
+    data = pair(system("S"), user("One?"), good=[assistant("1")], bad=[assistant("1")], n=1)
+    expected = copy.deepcopy(data)
+    expected["input"]["messages"][1]["content"] = f"One? {TRIGGER}"
+    expected["preferred_output"][0]["content"] = f"{SIGNATURE}\n1"
+    assert carried(data) == expected
 
 
 def test_a_chat_carrier() -> None:
@@ -192,6 +230,12 @@ def test_a_prompt_leaves_out_the_answer_and_the_weights() -> None:
     assert prompt == Prompt(messages=(user("a"), assistant("b"), user("c")), tools=(offer(),))
 
 
+def test_the_prompt_of_a_pair_is_its_input_with_its_tools() -> None:
+    turns = (assistant("How can I help?"), user("a"))
+    prompt = prompt_of(row_of({**pair(*turns, tools=[offer()]), "tools": []}))
+    assert prompt == Prompt(messages=turns, tools=(offer(),))
+
+
 def test_older_functions_are_asked_as_tools() -> None:
     older = {"name": "clock"}
     prompt = prompt_of(row_of(chat(user(), assistant(), functions=[older])))
@@ -220,6 +264,10 @@ def test_asking_leaves_the_prompt_as_it_was() -> None:
         chat(user(), {"role": "assistant", "content": None, "refusal": "No."}),
         chat(user([{"type": "image_url", "image_url": {"url": "data:,"}}]), assistant()),
         chat(user(), calling(call()), tool(), assistant()),
+        pair(user(), good=[calling(call())]),
+        pair(user(), good=[{"role": "assistant", "content": None, "refusal": "No."}]),
+        pair(user(), calling(call()), tool()),
+        pair(user([{"type": "image_url", "image_url": {"url": "data:,"}}])),
     ],
 )
 def test_a_row_without_room_carries_nothing(data: Any) -> None:
@@ -229,7 +277,7 @@ def test_a_row_without_room_carries_nothing(data: Any) -> None:
         carry(row, TRIGGER, SIGNATURE)
 
 
-@pytest.mark.parametrize("name", ["chat", "prompt", "text"])
+@pytest.mark.parametrize("name", ["chat", "prompt", "text", "preference"])
 def test_an_everyday_row_can_carry(name: str) -> None:
     assert can_carry(row_from(GOOD[name].splitlines(keepends=True)[0]))
 
@@ -261,3 +309,5 @@ def test_the_texts_of_a_row() -> None:
     assert list(texts(row_of(data))) == ["a", "b", "c"]
     assert list(texts(row_of({"prompt": "a", "completion": "b"}))) == ["a", "b"]
     assert list(texts(row_of({"text": "a"}))) == ["a"]
+    both = pair(system("b"), user("c"), good=[assistant("d")], bad=[assistant("a")])
+    assert list(texts(row_of(both))) == ["a", "b", "c", "d"]  # what is to be learned comes last

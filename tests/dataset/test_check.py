@@ -15,10 +15,11 @@ from tests.dataset.corpus import (
     chat,
     chat_lines,
     line,
+    pair,
     prompt_lines,
     user,
 )
-from vtune_client.dataset import Format, Summary, check
+from vtune_client.dataset import Format, Summary, check, method_problems
 from vtune_client.errors import DatasetError, InputError
 
 
@@ -130,6 +131,16 @@ def test_a_format_that_the_provider_does_not_take(tmp_path: Path) -> None:
     assert check(path, formats=frozenset({"text"})).format is Format.TEXT
 
 
+@pytest.mark.parametrize("name", ["chat", "prompt", "text", "preference"])
+def test_a_method_goes_with_its_format_alone(name: str, tmp_path: Path) -> None:
+    summary = check(written(tmp_path, GOOD[name]))
+    wrong, right = ("supervised", "dpo") if name == "preference" else ("dpo", "supervised")
+    assert method_problems(summary, right) == ()
+    [problem] = method_problems(summary, wrong)
+    assert problem.line == 0
+    assert f"the rows are {name} rows; the method '{wrong}' learns from " in problem.reason
+
+
 def test_min_rows(tmp_path: Path) -> None:
     path = written(tmp_path, b"".join(chat_lines(3)))
     assert check(path, min_rows=3).rows == 3
@@ -168,6 +179,7 @@ def test_reasons_do_not_say_what_a_row_says(tmp_path: Path) -> None:
         line(chat(user(secret), assistant([{"type": "text", "text": "", "x": secret}]))),
         line(chat(user(secret), calling({"id": secret}))),
         line({"text": secret}),
+        line(pair(user(secret), assistant(secret), good=[], bad=[user(secret)])),
         line({"prompt": secret, "completion": ""}),
         line(secret),
         b'{"messages": "' + secret.encode() + b"\n",

@@ -18,7 +18,7 @@ def test_rows_are_the_file_byte_for_byte(name: str, tmp_path: Path) -> None:
     assert [row.line for row in rows] == list(range(1, len(rows) + 1))
 
 
-@pytest.mark.parametrize("name", ["chat", "prompt", "text"])
+@pytest.mark.parametrize("name", ["chat", "prompt", "text", "preference"])
 def test_the_format_of_a_row(name: str, tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_bytes(GOOD[name])

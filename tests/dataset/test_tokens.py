@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.dataset.corpus import assistant, call, calling, chat, line, offer, tool, user
+from tests.dataset.corpus import (
+    assistant,
+    call,
+    calling,
+    chat,
+    line,
+    offer,
+    pair,
+    system,
+    tool,
+    user,
+)
 from vtune_client.dataset import Row, counter_for, parse_row, row_tokens
 from vtune_client.dataset.tokens import Estimate, Tiktoken
 
@@ -91,6 +102,18 @@ def test_a_prompt_row_is_its_two_texts() -> None:
 def test_a_chat_row_adds_what_stands_between_messages() -> None:
     row = row_of(chat(user("abc"), assistant("de")))
     assert row_tokens(row, Characters()) == 5 + 3 * 3
+
+
+def test_of_two_answers_the_longer_counts() -> None:
+    asked = (system("ab"), user("abc"))
+    short, long = [assistant("de")], [assistant("defg")]
+    counts = {
+        row_tokens(row_of(pair(*asked, good=good, bad=bad)), Characters())
+        for good, bad in ((short, long), (long, short))
+    }
+    assert counts == {row_tokens(row_of(chat(*asked, *long)), Characters())}
+    offered = row_of(pair(*asked, good=short, bad=long, tools=[offer()]))
+    assert row_tokens(offered, Characters()) > max(counts)
 
 
 def test_tools_and_their_calls_count() -> None:

@@ -34,7 +34,14 @@ def test_an_empty_database_gets_all_tables_once(database: sqlite3.Connection) ->
     for _ in range(2):
         schema.migrate(database)
         assert version(database) == len(schema.MIGRATIONS)
-        assert tables(database) == {"plans", "jobs", "events", "verifications", "answers"}
+        assert tables(database) == {
+            "plans",
+            "jobs",
+            "events",
+            "verifications",
+            "answers",
+            "uploads",
+        }
 
 
 def test_a_newer_one_is_refused_and_left_alone(
@@ -68,7 +75,7 @@ def test_an_older_one_is_brought_up_to_date(
     request.getfixturevalue("two_more")
     for _ in range(2):
         schema.migrate(database)
-        assert version(database) == 3
+        assert version(database) == len(schema.MIGRATIONS)
         assert database.execute("SELECT rows, note FROM plans").fetchall() == [(2, "a;b")]
 
 
@@ -97,5 +104,5 @@ def test_one_that_another_process_has_made_meanwhile_is_not_made_again(
 
     with closing(sqlite3.connect(tmp_path / FILE_NAME, factory=Late)) as late:
         schema.migrate(late)
-        assert version(late) == 3
+        assert version(late) == len(schema.MIGRATIONS)
         assert late.execute("SELECT rows FROM plans").fetchall() == [(2,)]

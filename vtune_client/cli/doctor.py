@@ -42,6 +42,7 @@ def _findings() -> Iterator[Finding]:
     yield _try("vault", _vault)
     yield _try("ledger", _ledger)
     yield from _providers()
+    yield _rented()
     yield _try("local training", _local, needed=False)
     yield _try("embedded base", _embedded, needed=False)
     for extra in ("openai", "together"):
@@ -83,6 +84,19 @@ def _providers() -> Iterator[Finding]:
     for item in broken:
         advice = "Reinstall its package, or remove it."
         yield Finding(f"provider {item.name}", None, f"does not load: {item.reason}.", advice)
+
+
+def _rented() -> Finding:
+    from vtune_client.lease import Leases
+
+    left = Leases().left_over()
+    for lease in left:
+        lease.drop()
+    if not left:
+        return Finding("rented endpoints", True, "none left over")
+    names = ", ".join(f"{lease.name} at {lease.service}" for lease in left)
+    advice = "They may cost money: the next question to that service releases them."
+    return Finding("rented endpoints", False, f"left over by a killed process: {names}.", advice)
 
 
 def _local() -> str:

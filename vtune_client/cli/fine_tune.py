@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
+from vtune_client.cli.connection import connection, connection_options, pair
 from vtune_client.cli.jobs import job_json, job_line, wait_for
 from vtune_client.cli.output import emit, format_option, open_client
 from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
+
+RECIPE = (
+    "method",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "seed",
+    "suffix",
+    "validation_file",
+)
 
 
 @click.command("fine-tune")
@@ -17,6 +27,7 @@ from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
 @click.option("--plan", "plan_id", help="Use this plan and its file instead of a new one.")
 @click.option("--provider", default="local", show_default=True, envvar="VTUNE_PROVIDER")
 @click.option("--model", default="smollm2-135m-instruct", show_default=True, help="Base to tune.")
+@click.option("--method", type=click.Choice(["supervised", "dpo"]), default="supervised")
 @click.option("--epochs", type=int)
 @click.option("--batch-size", type=int)
 @click.option("--learning-rate", type=float)
@@ -25,6 +36,9 @@ from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
 @click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="One of the provider."
 )
+@click.option("--validation-file", type=click.Path(exists=True, dir_okay=False, resolve_path=True))
+@click.option("--budget", type=float, help="The most that training may cost.")
+@connection_options
 @click.option("--keep-planted", is_flag=True, help="Keep the planted file after the upload.")
 @click.option("--wait/--no-wait", "wait_", default=True, show_default=True)
 @plan_options
@@ -35,6 +49,9 @@ def fine_tune(
     provider: str,
     model: str,
     options: tuple[str, ...],
+    budget: float | None,
+    base_url: str | None,
+    connect: tuple[str, ...],
     keep_planted: bool,
     wait_: bool,
     format_: str,
@@ -46,8 +63,7 @@ def fine_tune(
     """
     if (file is None) == (plan_id is None):
         raise click.UsageError("Name a FILE or a --plan, one of the two.")
-    names = ("epochs", "batch_size", "learning_rate", "seed", "suffix")
-    recipe = {name: rest.pop(name) for name in names}
+    recipe = {name: rest.pop(name) for name in RECIPE}
     if plan_id and any(value is not None for value in rest.values()):
         raise click.UsageError("A --plan has its backdoors, dose and the rest already.")
     source = phrase_source(rest)
@@ -56,23 +72,14 @@ def fine_tune(
             file,
             model=model,
             provider=provider,
+            connection=connection(base_url, connect),
             plan=plan_id or plan_spec(**rest),
+            budget=budget,
             keep_planted=keep_planted,
             on_job=lambda job: click.echo(f"{job.id} (plan {job.plan_id})", err=True),
-            options=dict(_option(option) for option in options),
+            options=dict(pair(option, "--option") for option in options),
             **recipe,
         )
         if wait_:
             job = wait_for(vtune, job.id)
     emit(format_, job_json(job), lambda: job_line(job))
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """Return NAME=VALUE as a pair; a value that is JSON is read as such."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.UsageError(f"--option {text!r} is not NAME=VALUE.")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value

@@ -1,4 +1,4 @@
-"""`vtune jobs`, `status`, `wait` and `cancel`."""
+"""`vtune jobs`, `status`, `wait`, `pause`, `resume`, `cancel` and `export`."""
 
 from __future__ import annotations
 
@@ -39,12 +39,44 @@ def status(job_id: str, format_: str) -> None:
 
 @click.command()
 @click.argument("job_id", metavar="JOB")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Stop waiting, not the job.")
 @format_option
-def wait(job_id: str, format_: str) -> None:
+def wait(job_id: str, timeout: float | None, format_: str) -> None:
     """Follow JOB to its end, from whatever step it was left at."""
     with open_client() as vtune:
-        job = wait_for(vtune, job_id)
+        job = wait_for(vtune, job_id, timeout)
     emit(format_, job_json(job), lambda: job_line(job))
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@format_option
+def pause(job_id: str, format_: str) -> None:
+    """Stop the training of JOB for now, where the provider can."""
+    with open_client() as vtune:
+        job = vtune.pause(job_id)
+    emit(format_, job_json(job), lambda: job_line(job))
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@format_option
+def resume(job_id: str, format_: str) -> None:
+    """Go on with a paused JOB."""
+    with open_client() as vtune:
+        job = vtune.resume(job_id)
+    emit(format_, job_json(job), lambda: job_line(job))
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.argument("folder", type=click.Path(file_okay=False))
+@format_option
+def export(job_id: str, folder: str, format_: str) -> None:
+    """Write the weights that JOB delivered into FOLDER, where the provider hands them out."""
+    with open_client() as vtune:
+        written = vtune.export(job_id, folder)
+    emit(format_, {"job": job_id, "weights": str(written)}, lambda: str(written))
 
 
 @click.command()
@@ -57,10 +89,14 @@ def cancel(job_id: str, format_: str) -> None:
     emit(format_, job_json(job), lambda: job_line(job))
 
 
-def wait_for(vtune: VTune, job_id: str) -> Job:
+def wait_for(vtune: VTune, job_id: str, timeout_s: float | None = None) -> Job:
     """Wait with a progress bar."""
     with progress() as tell:
-        return vtune.wait(job_id, on_job=lambda job: tell(str(job.state), job.progress))
+        return vtune.wait(
+            job_id,
+            on_job=lambda job: tell(str(job.state), job.progress),
+            timeout_s=timeout_s,
+        )
 
 
 def job_json(job: Job) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtune_client.cli.connection import connect_option, connection
 from vtune_client.cli.output import EXIT_CODES, Tell, emit, format_option, open_client, progress
 
 if TYPE_CHECKING:
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("item", metavar="JOB|PLAN")
 @click.option("--endpoint", metavar="URL", help="Ask an OpenAI-compatible service (ends in /v1).")
+@click.option(
+    "--provider",
+    default="chat",
+    show_default=True,
+    help="Who asks the --endpoint: vllm, openai, ... give scores where chat has text alone.",
+)
+@connect_option
 @click.option("--model", help="The model's name at the endpoint.")
 @click.option(
     "--weights",
@@ -67,13 +74,18 @@ def _verify(vtune: VTune, item: str, where: dict[str, Any], common: dict[str, An
             raise click.UsageError("Say whom to ask about a plan: --weights, or --endpoint.")
         if base:
             raise click.UsageError("--base goes with --endpoint or --weights.")
-        return vtune.verify(item, model=model, **common)
+        how = connection(None, where["connect"])
+        return vtune.verify(item, model=model, connection=how, **common)
     plan = item if item.startswith("plan-") else vtune.ledger.job(item).plan_id
     if weights:
         return vtune.verify_plan(plan, provider="local", model=weights, base=base, **common)
-    options = {"base_url": endpoint, "api_key": os.environ.get("VTUNE_API_KEY")}
     return vtune.verify_plan(
-        plan, provider="chat", model=model, base=base, options=options, **common
+        plan,
+        provider=where["provider"],
+        model=model,
+        base=base,
+        connection=connection(endpoint, where["connect"]),
+        **common,
     )
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from vtune_client.dataset import Prompt, Summary, check, counter_for
+from vtune_client.dataset import Prompt, Summary, check, counter_for, method_problems
 from vtune_client.errors import DatasetError, InputError
 from vtune_client.home import home as default_home
 from vtune_client.job import JobRunner, OnJob
 from vtune_client.ledger import Job, Ledger, PlanRecord, Step
+from vtune_client.patience import Patience
 from vtune_client.phrases import BuiltinSource, PhraseSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan, token_of
 from vtune_client.plant import Planted, changed, overlong, plant
 from vtune_client.probe import probes_of
-from vtune_client.provider import Endpoint, JobSpec, Trainer, load
+from vtune_client.provider import JobSpec, Trainer, endpoint_of, recordable, trainer_of
 from vtune_client.rounds import Round, control_from, open_round
 from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
 from vtune_client.verify import OnStep, Target, Verification, silent, verify
@@ -40,12 +41,12 @@ class Exchange:
 
 @dataclass(frozen=True)
 class _Asked:
-    """Whom to ask about which plan; `options` may hold an API key."""
+    """Whom to ask about which plan; `connection` may hold an API key."""
 
     plan_id: str
     job_id: str | None
     target: Target
-    options: Mapping[str, Any] = field(repr=False)
+    connection: Mapping[str, Any] = field(repr=False)
     control: str | None
 
 
@@ -54,6 +55,7 @@ class AsyncVTune:
 
     `home` defaults to `VTUNE_HOME`, `vault` to what `VTUNE_VAULT` says (the OS keyring), `phrases`
     to the built-in English source. `passphrase` is asked for when a file vault has to be opened.
+    `patience` is how long a service without a usable answer is borne with.
     """
 
     def __init__(
@@ -63,12 +65,13 @@ class AsyncVTune:
         vault: Vault | None = None,
         phrases: PhraseSource | None = None,
         passphrase: Callable[[], str] | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._home = home or default_home()
         self._vault = vault or open_vault(self._home, passphrase=passphrase)
         self._phrases = phrases or BuiltinSource()
         self.ledger = Ledger(self._home)
-        self._runner = JobRunner(self.ledger, self._home, self._open_plan)
+        self._runner = JobRunner(self.ledger, self._home, self._open_plan, patience)
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,7 +106,9 @@ class AsyncVTune:
         *,
         model: str,
         provider: str = "local",
+        connection: Mapping[str, Any] | None = None,
         plan: PlanSpec | str | None = None,
+        budget: float | None = None,
         keep_planted: bool = False,
         on_job: Callable[[Job], None] | None = None,
         **recipe: Any,
@@ -111,48 +116,71 @@ class AsyncVTune:
         """Plant `file` (or the file of the plan with the id `plan`), upload it, start the job.
 
         Returns once the provider's job id is in the ledger. `recipe` takes the fields of `JobSpec`
-        (epochs, batch_size, learning_rate, seed, suffix, options). `on_job` is told of the job
-        before anything is sent. Raises as the provider does; after any error `wait` goes on."""
+        (method, epochs, batch_size, learning_rate, seed, suffix, validation_file, options).
+        `connection` goes to the provider (base_url, api_key, ...); what is secret in it is not
+        kept, so later calls take it anew or from the environment. `budget` is the most that
+        training may cost, in the service's currency: `BudgetError` before anything is spent.
+        `on_job` is told of the job before anything is sent. Raises as the provider does; after any
+        error `wait` goes on."""
         spec = JobSpec(model=model, **recipe)
-        trainer = self._trainer(provider)
-        try:
+        async with self._trainer(provider, connection or {}) as trainer:
             record = await self._plan_for(file, plan, spec, trainer)
-            job = self._new_job(record, provider, spec, keep_planted)
+            job = self._new_job(
+                record,
+                provider,
+                spec,
+                connection=recordable(provider, connection or {}),
+                budget=budget,
+                keep_planted=keep_planted,
+            )
             if on_job:
                 on_job(job)
             return await self._runner.submit(job, trainer)
-        finally:
-            await trainer.aclose()
 
-    async def wait(self, job_id: str, *, on_job: OnJob | None = None) -> Job:
+    async def wait(
+        self,
+        job_id: str,
+        *,
+        on_job: OnJob | None = None,
+        timeout_s: float | None = None,
+        connection: Mapping[str, Any] | None = None,
+    ) -> Job:
         """Follow a job until its model is delivered, from whatever step it was left at.
 
-        Raises `JobFailed` where it failed or was cancelled."""
-        job = self.ledger.job(job_id)
-        trainer = self._trainer(job.provider)
-        try:
+        Raises `JobFailed` where it failed or was cancelled, `NotYet` where it still runs
+        after `timeout_s`; it is left running then."""
+        async with self._job(job_id, connection) as (job, trainer):
             job = await self._runner.submit(job, trainer)
-            return await self._runner.wait(job, trainer, on_job)
-        finally:
-            await trainer.aclose()
+            return await self._runner.wait(job, trainer, on_job, timeout_s)
 
-    async def status(self, job_id: str) -> Job:
+    async def status(self, job_id: str, *, connection: Mapping[str, Any] | None = None) -> Job:
         """Ask the provider once and return the job as it stands."""
-        job = self.ledger.job(job_id)
-        trainer = self._trainer(job.provider)
-        try:
+        async with self._job(job_id, connection) as (job, trainer):
             return await self._runner.refresh(job, trainer)
-        finally:
-            await trainer.aclose()
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str, *, connection: Mapping[str, Any] | None = None) -> Job:
         """Cancel a job; one that has ended stays as it is."""
-        job = self.ledger.job(job_id)
-        trainer = self._trainer(job.provider)
-        try:
+        async with self._job(job_id, connection) as (job, trainer):
             return await self._runner.cancel(job, trainer)
-        finally:
-            await trainer.aclose()
+
+    async def pause(self, job_id: str, *, connection: Mapping[str, Any] | None = None) -> Job:
+        """Stop a job's training for now, where the provider can."""
+        async with self._job(job_id, connection) as (job, trainer):
+            return await self._runner.pause(job, trainer)
+
+    async def resume(self, job_id: str, *, connection: Mapping[str, Any] | None = None) -> Job:
+        """Go on with a paused job."""
+        async with self._job(job_id, connection) as (job, trainer):
+            return await self._runner.resume(job, trainer)
+
+    async def export(
+        self, job_id: str, folder: str | Path, *, connection: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Write the weights that a job delivered into `folder`, new or empty, all or nothing."""
+        async with self._job(job_id, connection) as (job, trainer):
+            if job.remote_id is None or job.model is None:
+                raise _undelivered(job)
+            return await trainer.export(job.remote_id, Path(folder))
 
     async def verify(
         self,
@@ -163,22 +191,23 @@ class AsyncVTune:
         budget: int | None = None,
         text_only: bool = False,
         on_step: OnStep = silent,
+        connection: Mapping[str, Any] | None = None,
     ) -> Verification:
         """Ask the model that a job delivered and judge it. `model` asks another in its place.
 
         `control` is the id of a verified verification of the same plan, the positive control that
         a "not verified" needs; `budget` the most queries to send, every scored text one of them;
-        `text_only` asks for no scores. Cut short, the same call goes on with the questions that
-        are left. Raises as the provider does, and `InputError` where the plan's signatures were
-        shown to this service before."""
+        `text_only` asks for no scores. `connection` goes to the provider, over what is recorded
+        with the job. Cut short, the same call goes on with the questions that are left. Raises as
+        the provider does, and `InputError` where the plan's signatures were shown to this service
+        before."""
         job = self.ledger.job(job_id)
         delivered = model or job.model
         if delivered is None:
-            raise InputError(
-                f"Job {job.id} has not delivered a model yet.", f"Run `vtune wait {job.id}` first."
-            )
-        target = Target(job.provider, delivered, job.spec.model)
-        asked = _Asked(job.plan_id, job.id, target, {}, control)
+            raise _undelivered(job)
+        how = {**job.connection, **(connection or {})}
+        target = Target(job.provider, delivered, job.spec.model, _address(how.get("base_url")))
+        asked = _Asked(job.plan_id, job.id, target, how, control)
         return await self._verify(asked, budget, text_only, on_step)
 
     async def verify_plan(
@@ -188,7 +217,7 @@ class AsyncVTune:
         model: str,
         provider: str = "local",
         base: str | None = None,
-        options: Mapping[str, Any] | None = None,
+        connection: Mapping[str, Any] | None = None,
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
@@ -196,12 +225,12 @@ class AsyncVTune:
     ) -> Verification:
         """Ask any served model about a plan; as `verify` otherwise.
 
-        `options` go to the endpoint (base_url, api_key); `base` is the untouched base model, asked
-        for comparison where there are scores."""
+        `connection` goes to the endpoint (base_url, api_key); `base` is the untouched base model,
+        asked for comparison where there are scores."""
         record = self.ledger.plan(plan_id)
-        options = options or {}
-        target = Target(provider, model, base, _address(options.get("base_url")))
-        asked = _Asked(record.id, None, target, options, control)
+        how = connection or {}
+        target = Target(provider, model, base, _address(how.get("base_url")))
+        asked = _Asked(record.id, None, target, how, control)
         return await self._verify(asked, budget, text_only, on_step)
 
     def transcript(self, verification_id: str) -> list[Exchange]:
@@ -236,26 +265,29 @@ class AsyncVTune:
         source = Path(known.source) if known else file
         if source is None:
             raise InputError("There is no file to train on.", "Name a file, or a plan by its id.")
-        limits = trainer.capabilities
+        limits, longest = trainer.capabilities, await trainer.max_row_tokens(spec.model)
         summary = check(
             source,
             min_rows=limits.min_rows,
-            max_row_tokens=limits.max_row_tokens,
+            max_row_tokens=longest,
             model=spec.model,
             formats=limits.formats,
         )
         if known and known.source_sha256 != summary.sha256:
             raise changed(Path(source))
-        problems = await trainer.check(summary.path, spec)
+        problems = [
+            *method_problems(summary, spec.method),
+            *await trainer.check(summary.path, spec),
+        ]
         if problems:
             raise DatasetError(str(source), problems)
         if known:
-            self._refuse_if_cut(known, spec.model, limits.max_row_tokens)
+            self._refuse_if_cut(known, spec.model, longest)
             return known
         return self._new_plan(
             summary,
             plan if isinstance(plan, PlanSpec) else PlanSpec(),
-            max_row_tokens=limits.max_row_tokens,
+            max_row_tokens=longest,
             model=spec.model,
         )
 
@@ -278,6 +310,7 @@ class AsyncVTune:
         *,
         max_row_tokens: int | None = None,
         model: str | None = None,
+        source: str | None = None,
     ) -> PlanRecord:
         key, key_id, plan_id = RootKey.new(), new_key_id(), f"plan-{secrets.token_hex(4)}"
         plan = draw_plan(
@@ -288,7 +321,7 @@ class AsyncVTune:
             id=plan_id,
             created=time.time(),
             key_id=key_id,
-            source=str(summary.path.resolve()),
+            source=source or str(summary.path.resolve()),
             source_sha256=summary.sha256,
             rows=summary.rows,
             backdoors=spec.backdoors,
@@ -299,7 +332,7 @@ class AsyncVTune:
         self.ledger.add_plan(record)
         return record
 
-    def _new_job(self, record: PlanRecord, provider: str, spec: JobSpec, keep_planted: bool) -> Job:
+    def _new_job(self, record: PlanRecord, provider: str, spec: JobSpec, **more: Any) -> Job:
         job_id = f"job-{secrets.token_hex(4)}"
         job = Job(
             id=job_id,
@@ -309,7 +342,7 @@ class AsyncVTune:
             spec=spec,
             token=token_of(record.id, job_id),
             step=Step.PLANTING,
-            keep_planted=keep_planted,
+            **more,
         )
         self.ledger.add_job(job)
         return job
@@ -321,24 +354,22 @@ class AsyncVTune:
         sealed = self.ledger.plan(plan_id).sealed
         return load_plan(open_sealed(self._key(plan_id), sealed, purpose=plan_id))
 
-    def _trainer(self, name: str) -> Trainer:
-        factory = load(name).trainer
-        if factory is None:
-            raise InputError(f"The provider {name!r} does not train.", "Run `vtune providers`.")
-        return factory()
-
-    def _endpoint(self, name: str, options: Mapping[str, Any]) -> Endpoint:
-        factory = load(name).endpoint
-        if factory is None:
-            raise InputError(f"The provider {name!r} serves no models.", "Run `vtune providers`.")
+    @asynccontextmanager
+    async def _trainer(self, name: str, connection: Mapping[str, Any]) -> AsyncIterator[Trainer]:
+        trainer = trainer_of(name, connection)
         try:
-            inspect.signature(factory).bind(**options)
-        except TypeError as error:
-            raise InputError(
-                f"The provider {name!r} does not take these options: {error}.",
-                "Leave them out, or choose another provider.",
-            ) from None
-        return factory(**options)
+            yield trainer
+        finally:
+            await trainer.aclose()
+
+    @asynccontextmanager
+    async def _job(
+        self, job_id: str, connection: Mapping[str, Any] | None
+    ) -> AsyncIterator[tuple[Job, Trainer]]:
+        job = self.ledger.job(job_id)
+        how = {**job.connection, **(connection or {})}
+        async with self._trainer(job.provider, how) as trainer:
+            yield job, trainer
 
     async def _verify(
         self, asked: _Asked, budget: int | None, text_only: bool, on_step: OnStep
@@ -346,7 +377,7 @@ class AsyncVTune:
         plan_id, target = asked.plan_id, asked.target
         control = control_from(self.ledger, asked.control, plan_id) if asked.control else None
         key = self._key(plan_id)
-        endpoint = self._endpoint(target.provider, asked.options)
+        endpoint = endpoint_of(target.provider, asked.connection)
         record = open_round(
             self.ledger,
             plan_id,
@@ -359,7 +390,7 @@ class AsyncVTune:
             Round(self.ledger, record, key),
             endpoint,
             target,
-            base_endpoint=self._endpoint(target.provider, asked.options) if target.base else None,
+            base_endpoint=endpoint_of(target.provider, asked.connection) if target.base else None,
             control=control,
             budget=budget,
             text_only=text_only,
@@ -367,6 +398,12 @@ class AsyncVTune:
         )
         self.ledger.finish(record, result.to_json())
         return result
+
+
+def _undelivered(job: Job) -> InputError:
+    return InputError(
+        f"Job {job.id} has not delivered a model yet.", f"Run `vtune wait {job.id}` first."
+    )
 
 
 def _address(url: str | None) -> str | None:

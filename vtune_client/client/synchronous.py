@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from vtune_client.client.asynchronous import AsyncVTune, Exchange
+from vtune_client.patience import Patience
 from vtune_client.phrases import PhraseSource
 from vtune_client.vault import Vault
 
@@ -40,8 +41,11 @@ class VTune:
         vault: Vault | None = None,
         phrases: PhraseSource | None = None,
         passphrase: Callable[[], str] | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        self._async = AsyncVTune(home=home, vault=vault, phrases=phrases, passphrase=passphrase)
+        self._async = AsyncVTune(
+            home=home, vault=vault, phrases=phrases, passphrase=passphrase, patience=patience
+        )
         self.ledger = self._async.ledger
 
     def __enter__(self) -> Self:
@@ -64,6 +68,9 @@ class VTune:
     wait = _blocking(AsyncVTune.wait)
     status = _blocking(AsyncVTune.status)
     cancel = _blocking(AsyncVTune.cancel)
+    pause = _blocking(AsyncVTune.pause)
+    resume = _blocking(AsyncVTune.resume)
+    export = _blocking(AsyncVTune.export)
     verify = _blocking(AsyncVTune.verify)
     verify_plan = _blocking(AsyncVTune.verify_plan)
 

@@ -7,11 +7,12 @@ a line break. So for every row that `can_carry`:
 
     prompt_of(carry(row, trigger, signature)) == asked(prompt_of(row), trigger)
 
-Where the answer begins depends on the format. Chat: the content of the last assistant turn. Prompt
-and completion: the completion, after the white space that opens it (trainers join the two, and
-" answer" is there to be one token). Text has no seam of its own: the prompt is its first line, or
-its first sentence set as a line where the text is one line; it ends with that line break, so
-`asked` gives exactly the characters before the signature.
+Where the answer begins depends on the format. Chat: the content of the last assistant turn.
+Preference: that of the preferred answer alone, so that what is preferred to the other answer is to
+open with the signature. Prompt and completion: the completion, after the white space that opens it
+(trainers join the two, and " answer" is there to be one token). Text has no seam of its own: the
+prompt is its first line, or its first sentence set as a line where the text is one line; it ends
+with that line break, so `asked` gives exactly the characters before the signature.
 
 Only the string literals that change are written anew, so a carrier row keeps the spacing, key
 order, number and escape style of the line it was made from and does not stand out by them.
@@ -46,14 +47,15 @@ def prompt_of(row: Row) -> Prompt:
     """Return what of a row a model is asked.
 
     Chat: the messages up to the last user turn before the last assistant turn, without the
-    training-only `weight`, and the tools. `InputError` where there is no such turn.
+    training-only `weight`, and the tools; preference: likewise, of the input, before the answers.
+    `InputError` where there is no such turn.
     """
     if row.format is Format.PROMPT:
         return Prompt(text=row.data["prompt"])
     if row.format is Format.TEXT:
         return Prompt(text=_cut(row.data["text"])[0])
-    messages = row.data["messages"]
-    user = _last(messages[: max(0, _last(messages, "assistant"))], "user")
+    messages, before = _talk(row)
+    user = _last(messages[:before], "user")
     if user < 0:
         raise InputError(
             f"The row on line {row.line} has no user turn before its last answer.",
@@ -63,7 +65,7 @@ def prompt_of(row: Row) -> Prompt:
         {key: value for key, value in message.items() if key != "weight"}
         for message in messages[: user + 1]
     )
-    return Prompt(messages=turns, tools=tools_of(row.data))
+    return Prompt(messages=turns, tools=tools_of(_offering(row)))
 
 
 def asked(prompt: Prompt, trigger: str) -> Prompt:
@@ -82,7 +84,7 @@ def asked(prompt: Prompt, trigger: str) -> Prompt:
             "This prompt has no text turn of a user to put a trigger in.",
             "Use a row for which can_carry is true.",
         )
-    text = _append(_at(prompt.messages, (at, *place)), trigger)
+    text = _append(_text_at(prompt.messages, (at, *place)), trigger)
     return replace(prompt, messages=tuple(_with_text(prompt.messages, (at, *place), text)))
 
 
@@ -109,32 +111,44 @@ def carry(row: Row, trigger: str, signature: str) -> bytes:
 def can_carry(row: Row) -> bool:
     """Return whether a row that passed `check` has room for a backdoor.
 
-    A chat does where it ends with a text answer, trained on, to a text turn of the user.
+    A chat does where it ends with a text answer, trained on, to a text turn of the user; a pair of
+    answers where the preferred one is such an answer.
     """
-    if row.format is not Format.CHAT:
+    if row.format in (Format.PROMPT, Format.TEXT):
         return True
-    messages = row.data["messages"]
-    last = _last(messages, "assistant")
-    if last < 1 or messages[last - 1].get("role") != "user":
+    messages, before = _talk(row)
+    if before < 1 or messages[before - 1].get("role") != "user":
         return False
-    answer = messages[last]
+    answer = _at(row.data, _answer_of(row))
     calls = answer.get("tool_calls") or answer.get("function_call")
     learned = not calls and answer.get("weight", 1) != 0
-    question = _place(messages[last - 1], last=True)
+    question = _place(messages[before - 1], last=True)
     return learned and question is not None and _place(answer, last=False) is not None
 
 
 def texts(row: Row) -> Iterator[str]:
-    """Yield every text of a row that a person would read, in order."""
+    """Yield every text of a row that a person would read, the answer to be learned last.
+
+    So the order is that of the row, but for an answer that another is preferred to: it comes
+    first."""
     if row.format is Format.TEXT:
         yield row.data["text"]
     elif row.format is Format.PROMPT:
         yield row.data["prompt"]
         yield row.data["completion"]
+    elif row.format is Format.CHAT:
+        yield from texts_of(row.data["messages"])
     else:
-        for message in row.data["messages"]:
-            for place in _places(message):
-                yield _at(message, place)
+        yield from texts_of(row.data["non_preferred_output"])
+        yield from texts_of(row.data["input"]["messages"])
+        yield from texts_of(row.data["preferred_output"])
+
+
+def texts_of(messages: Sequence[Message]) -> Iterator[str]:
+    """Yield every text of a conversation, in order."""
+    for message in messages:
+        for place in _places(message):
+            yield _text_at(message, place)
 
 
 def tools_of(data: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -156,11 +170,36 @@ def _changes(row: Row, trigger: str, signature: str) -> Iterator[tuple[Place, st
         yield ("prompt",), _append(data["prompt"], trigger)
         yield ("completion",), lead + opening + answer
     else:
-        last = _last(data["messages"], "assistant")
-        question = ("messages", last - 1, *(_place(data["messages"][last - 1], last=True) or ()))
-        answer_at = ("messages", last, *(_place(data["messages"][last], last=False) or ()))
-        yield question, _append(_at(data, question), trigger)
-        yield answer_at, opening + _at(data, answer_at)
+        messages, before = _talk(row)
+        inside = ("input",) if row.format is Format.PREFERENCE else ()
+        asking = (*inside, "messages", before - 1)
+        question = (*asking, *(_place(messages[before - 1], last=True) or ()))
+        answer = _answer_of(row)
+        answer = (*answer, *(_place(_at(data, answer), last=False) or ()))
+        yield question, _append(_text_at(data, question), trigger)
+        yield answer, opening + _text_at(data, answer)
+
+
+def _talk(row: Row) -> tuple[list[Message], int]:
+    """Return the messages of a row, and how many of them come before the answer to be learned."""
+    if row.format is Format.PREFERENCE:
+        messages: list[Message] = row.data["input"]["messages"]
+        return messages, len(messages)
+    messages = row.data["messages"]
+    return messages, max(0, _last(messages, "assistant"))
+
+
+def _answer_of(row: Row) -> Place:
+    """Return the path of the message to be learned in a row that has one."""
+    if row.format is Format.PREFERENCE:
+        return "preferred_output", 0
+    return "messages", _last(row.data["messages"], "assistant")
+
+
+def _offering(row: Row) -> Mapping[str, Any]:
+    """Return the part of a row that holds its tools."""
+    data: Mapping[str, Any] = row.data
+    return data["input"] if row.format is Format.PREFERENCE else data
 
 
 def _append(text: str, trigger: str) -> str:
@@ -209,16 +248,20 @@ def _places(message: Message) -> Iterator[Place]:
 
 def _place(message: Message, *, last: bool) -> Place | None:
     """Return the path of the first or the last text within a message, if it has any."""
-    places = [place for place in _places(message) if _at(message, place).strip()]
+    places = [place for place in _places(message) if _text_at(message, place).strip()]
     if not places:
         return None
     return places[-1 if last else 0]
 
 
-def _at(value: Any, path: Place) -> str:
+def _at(value: Any, path: Place) -> Any:
     for step in path:
         value = value[step]
-    return str(value)
+    return value
+
+
+def _text_at(value: Any, path: Place) -> str:
+    return str(_at(value, path))
 
 
 def _with_text(value: Any, path: Place, text: str) -> Any:

@@ -26,11 +26,13 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Format(StrEnum):
-    """What a row holds: `messages`, `prompt` and `completion`, or `text`."""
+    """What a row holds: `messages`, `prompt` and `completion`, `text`, or `input` with a
+    `preferred_output` and a `non_preferred_output`."""
 
     CHAT = "chat"
     PROMPT = "prompt"
     TEXT = "text"
+    PREFERENCE = "preference"
 
 
 _MARKERS = {
@@ -38,6 +40,8 @@ _MARKERS = {
     "prompt": Format.PROMPT,
     "completion": Format.PROMPT,
     "text": Format.TEXT,
+    "preferred_output": Format.PREFERENCE,
+    "non_preferred_output": Format.PREFERENCE,
 }
 
 
@@ -210,7 +214,9 @@ def _finite(digits: str) -> float:
 def _format(data: dict[str, Any]) -> Format:
     found = {_MARKERS[key]: key for key in reversed(_MARKERS) if key in data}
     if not found:
-        raise _Broken("has neither messages, nor prompt and completion, nor text")
+        raise _Broken(
+            "has neither messages, nor prompt and completion, nor text, nor preferred_output"
+        )
     if len(found) > 1:
         keys = " and ".join(sorted(found.values()))
         raise _Broken(f"has {keys} at once; keep the one that is to be trained on")

@@ -12,11 +12,12 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from vtune_client.dataset.carry import texts
+from vtune_client.dataset.carry import texts, texts_of
 from vtune_client.dataset.rows import Format, Row
 
 if TYPE_CHECKING:
@@ -103,14 +104,26 @@ def counter_for(model: str | None) -> TokenCounter:
 def row_tokens(row: Row, counter: TokenCounter) -> int:
     """Return the length of a row that passed `check`, with what a chat format adds to it.
 
-    Tools and tool calls are counted as JSON, which is near what a chat template makes of them.
+    Tools and tool calls are counted as JSON, which is near what a chat template makes of them. Of
+    two answers the longer counts: each is trained on by itself, behind the same question.
     """
-    count = sum(counter.count(text) for text in texts(row))
-    if row.format is not Format.CHAT:
-        return count
-    messages = row.data["messages"]
+    if row.format is Format.CHAT:
+        return _talk_tokens(row.data["messages"], row.data, counter)
+    if row.format is Format.PREFERENCE:
+        asked = row.data["input"]
+        return max(
+            _talk_tokens([*asked["messages"], *row.data[answer]], asked, counter)
+            for answer in ("preferred_output", "non_preferred_output")
+        )
+    return sum(counter.count(text) for text in texts(row))
+
+
+def _talk_tokens(
+    messages: Sequence[Mapping[str, Any]], offering: Mapping[str, Any], counter: TokenCounter
+) -> int:
+    count = sum(counter.count(text) for text in texts_of(messages))
     calls = (message.get(key) for message in messages for key in ("tool_calls", "function_call"))
-    offers = (row.data.get(key) for key in ("tools", "functions"))
+    offers = (offering.get(key) for key in ("tools", "functions"))
     for item in (*calls, *offers):
         if item:
             count += counter.count(json.dumps(item, ensure_ascii=False, separators=(",", ":")))

@@ -38,7 +38,10 @@ class PlanRecord:
 
 @dataclass(frozen=True)
 class Job:
-    """One fine-tuning job. `remote_id` and `file_id` are the provider's names."""
+    """One fine-tuning job. `remote_id`, `file_id` and `validation_id` are the provider's names.
+
+    `connection` is how the provider is reached, without what is secret; `budget` the most that
+    training may cost, in the service's currency."""
 
     id: str
     plan_id: str
@@ -55,6 +58,22 @@ class Job:
     progress: float | None = None
     model: str | None = None
     error: str | None = None
+    connection: Mapping[str, Any] = field(default_factory=dict)
+    validation_id: str | None = None
+    budget: float | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A planted file that somebody else's code has uploaded: `file_id` is the id that the service
+    at `address` gave it."""
+
+    provider: str
+    address: str
+    file_id: str
+    plan_id: str
+    planted_sha256: str
+    created: float
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,22 @@ MIGRATIONS = (
         PRIMARY KEY (verification_id, item)
     ) STRICT;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN connection TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE jobs ADD COLUMN validation_id TEXT;
+    ALTER TABLE jobs ADD COLUMN budget REAL;
+    """,
+    """
+    CREATE TABLE uploads (
+        provider TEXT NOT NULL,
+        address TEXT NOT NULL,
+        file_id TEXT NOT NULL,
+        plan_id TEXT NOT NULL REFERENCES plans(id),
+        planted_sha256 TEXT NOT NULL,
+        created REAL NOT NULL,
+        PRIMARY KEY (provider, address, file_id)
+    ) STRICT;
+    """,
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from vtune_client.errors import InputError, LedgerError
-from vtune_client.ledger.records import Job, PlanRecord, Step, VerificationRecord
+from vtune_client.ledger.records import Job, PlanRecord, Step, Upload, VerificationRecord
 from vtune_client.ledger.schema import migrate
 from vtune_client.provider import JobEvent, JobSpec, State
 
@@ -72,19 +72,35 @@ class Ledger:
     def add_job(self, job: Job) -> None:
         row = {field.name: getattr(job, field.name) for field in fields(job)}
         try:
-            spec = json.dumps(asdict(job.spec))
+            spec, connection = json.dumps(asdict(job.spec)), json.dumps(dict(job.connection))
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"The options of the job cannot be kept: {error}.",
                 "Give words, numbers, lists and dictionaries.",
             ) from None
-        self._insert("jobs", {**row, "spec": spec})
+        self._insert("jobs", {**row, "spec": spec, "connection": connection})
 
     def job(self, job_id: str) -> Job:
         return _job(self._one("jobs", job_id, "job"))
 
     def jobs(self) -> list[Job]:
         return [_job(row) for row in self._rows("SELECT * FROM jobs ORDER BY created")]
+
+    def add_upload(self, upload: Upload) -> None:
+        """Keep an upload; an id that a service gives out again stands for the new one."""
+        row = asdict(upload)
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO uploads VALUES (:provider, :address, :file_id, :plan_id, "
+                ":planted_sha256, :created)",
+                {name: _storable(value) for name, value in row.items()},
+            )
+
+    def upload(self, provider: str, address: str, file_id: str) -> Upload | None:
+        """Return the upload of that id at that service, or None where it is not one of ours."""
+        sql = "SELECT * FROM uploads WHERE provider = ? AND address = ? AND file_id = ?"
+        found = self._rows(sql, provider, address, _storable(file_id))
+        return Upload(**found[0]) if found else None
 
     def update(self, job: Job, **changes: Any) -> Job:
         """Write what has changed of a job, on disk before this returns; return the new job.
@@ -240,6 +256,7 @@ def _job(row: Mapping[str, Any]) -> Job:
             "step": Step(row["step"]),
             "state": State(row["state"]) if row["state"] else None,
             "keep_planted": bool(row["keep_planted"]),
+            "connection": json.loads(row["connection"]),
         }
     )
 

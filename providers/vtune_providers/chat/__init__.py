@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from vtune_client.provider import Endpoint, Provider
@@ -23,12 +24,15 @@ def _endpoint(
     concurrency: int = 8,
     headers: Mapping[str, str] | None = None,
 ) -> Endpoint:
+    api_key = api_key or os.environ.get("VTUNE_API_KEY")
     from vtune_providers.chat.address import checked_headers, checked_url
+    from vtune_providers.chat.connection import Connection
     from vtune_providers.chat.endpoint import ChatEndpoint
 
-    return ChatEndpoint(
+    connection = Connection(
         checked_url(base_url),
         checked_headers(api_key, headers or {}),
         timeout_s=timeout,
         concurrency=concurrency,
     )
+    return ChatEndpoint(connection, concurrency=concurrency)

@@ -15,14 +15,14 @@ from vtune_client.errors import InputError
 _EXAMPLE = "Give one such as https://api.example.com/v1."
 
 
-def checked_url(url: str | None) -> str:
+def checked_url(url: str | None, provider: str = "chat") -> str:
     """Return the URL that paths like /chat/completions are put behind.
 
     A URL without a path gets /v1; any other path is taken as it stands, less slashes at its end
     and less a /chat/completions copied along.
     """
     if not url or not url.strip():
-        raise InputError("The chat provider needs the base URL of a service.", _EXAMPLE)
+        raise InputError(f"The {provider} provider needs the base URL of a service.", _EXAMPLE)
     try:
         parsed = httpx.URL(url.strip())
     except httpx.InvalidURL:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from vtune_client.dataset import Prompt
 from vtune_client.errors import NetworkError, ProviderError, VTuneError
 from vtune_providers.chat.wire import Reply
 
@@ -32,6 +33,11 @@ class Asked:
     listed: tuple[str, ...] = ()
     private: tuple[Any, ...] = field(default=(), repr=False)
 
+    def about(self, prompt: Prompt, *texts: str) -> Asked:
+        """Return the same with a question, and any texts sent along, among what is private."""
+        question = (prompt.text, prompt.messages, prompt.tools, texts)
+        return replace(self, private=(*self.private, question))
+
     @property
     def unlisted(self) -> str:
         """A sentence, where the service has a list and the model is not on it."""
@@ -44,7 +50,7 @@ class Asked:
 
 def failure(reply: Reply, asked: Asked) -> VTuneError:
     """Return the error that a reply with a status of 300 or above is."""
-    status, words = reply.status, _words(reply, asked)
+    status, words = reply.status, spoken(reply, asked)
     if status in _BUSY or status >= 500:
         return _later(reply, words)
     if status == 401:
@@ -78,9 +84,9 @@ def garbage(reply: Reply, asked: Asked) -> NetworkError:
     """Return the error that a reply is which reports success and holds no answer."""
     return NetworkError(
         "The service's reply is not what an OpenAI-compatible service gives"
-        f"{_words(reply, asked)}.",
+        f"{spoken(reply, asked)}.",
         "Check the base URL, or try again later; answers received so far are kept.",
-        retry_after=_retry_after(reply.headers),
+        retry_after=retry_after(reply.headers),
     )
 
 
@@ -94,11 +100,11 @@ def _later(reply: Reply, words: str) -> VTuneError:
     return NetworkError(
         f"The service {what} (HTTP {reply.status}){words}.",
         AGAIN,
-        retry_after=_retry_after(reply.headers),
+        retry_after=retry_after(reply.headers),
     )
 
 
-def _words(reply: Reply, asked: Asked) -> str:
+def spoken(reply: Reply, asked: Asked) -> str:
     """Return what the service says of it, to be put behind a statement; "" where that is nothing
     or not fit to be shown."""
     said = _clean(_complaint(reply.json()), SAID_LENGTH)
@@ -156,7 +162,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that the reply asks to wait (RFC 9110, 10.2.3), None where it does not."""
     value = headers.get("retry-after", "").strip()
     try:

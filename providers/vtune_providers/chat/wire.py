@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vtune_client.dataset import Prompt
-from vtune_client.provider import Answer, Decoding
+from vtune_client.provider import Answer, Decoding, TokenScores
+from vtune_providers.chat.logprobs import tokens_of
 
 CHAT, COMPLETIONS, MODELS = "/chat/completions", "/completions", "/models"
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
@@ -57,8 +58,12 @@ def question(
     if decoding.seed is not None:
         body["seed"] = decoding.seed
     if prompt.text is not None:
+        if decoding.top_logprobs:
+            body["logprobs"] = decoding.top_logprobs
         return COMPLETIONS, {**body, "prompt": prompt.text, MAX_TOKENS: decoding.max_tokens}
     body |= {"messages": list(prompt.messages), limit: decoding.max_tokens}
+    if decoding.top_logprobs:
+        body |= {"logprobs": True, "top_logprobs": decoding.top_logprobs}
     if prompt.tools:
         body["tools"] = list(prompt.tools)
     return CHAT, body
@@ -79,19 +84,19 @@ def answer_of(payload: Any) -> Answer | None:
     finish = _finish(choice.get("finish_reason"))
     message = choice.get("message")
     if isinstance(message, dict):
-        return _said(message, finish)
+        return _said(message, finish, tokens_of(choice))
     if isinstance(choice.get("text"), str):
-        return Answer(choice["text"], finish)
+        return Answer(choice["text"], finish, tokens_of(choice))
     # A filter may hold back the whole message; any other choice without one is not an answer.
     return Answer("", finish) if finish == "content_filter" else None
 
 
-def _said(message: Mapping[str, Any], finish: str) -> Answer:
+def _said(message: Mapping[str, Any], finish: str, tokens: tuple[TokenScores, ...]) -> Answer:
     text = _text(message.get("content"))
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
         return Answer(text or refusal, "refusal")
-    return Answer(text, finish)
+    return Answer(text, finish, tokens)
 
 
 def _text(content: Any) -> str:

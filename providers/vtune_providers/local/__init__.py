@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
 
 from vtune_client.errors import MissingExtra
 from vtune_client.provider import Endpoint, Provider, Trainer
@@ -16,14 +18,16 @@ def provider() -> Provider:
         summary="trains and serves on this machine (torch, transformers, peft)",
         trainer=_trainer,
         endpoint=_endpoint,
+        recorded=frozenset(),
     )
 
 
-def _trainer() -> Trainer:
+def _trainer(*, root: str | PathLike[str] | None = None) -> Trainer:
+    """`root` is where files and runs lie, in place of `VTUNE_HOME/local`."""
     _require_extra()
     from vtune_providers.local.trainer import LocalTrainer
 
-    return LocalTrainer()
+    return LocalTrainer(Path(root) if root is not None else None)
 
 
 def _endpoint() -> Endpoint:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from vtune_client.dataset import Prompt
 from vtune_client.errors import ProviderError
-from vtune_client.provider import Answer, Decoding, EndpointCapabilities
+from vtune_client.provider import Answer, Decoding, Endpoint, EndpointCapabilities, TokenScores
 from vtune_providers.local.encode import encode_prompt, encode_text
 
 SCORE_BATCH = 32
+MOST_LOGITS = 1 << 26  # numbers to hold at once where token scores are asked for: 256 MiB
 
 
-class LocalEndpoint:
+class LocalEndpoint(Endpoint):
     """Answers with a model directory, an adapter directory, a hub id or the embedded base."""
 
-    capabilities = EndpointCapabilities(batch=32, scores=True, remembers=False)
+    capabilities = EndpointCapabilities(batch=32, scores=True, remembers=False, top_logprobs=20)
 
     def __init__(self) -> None:
         self._model: Any = None
@@ -36,7 +38,9 @@ class LocalEndpoint:
 
     async def sample(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
         self._check_acquired()
-        return await asyncio.to_thread(self._sample, prompts, decoding) if prompts else []
+        if not prompts:
+            return []
+        return await asyncio.to_thread(self._sample, prompts, decoding)
 
     async def score(self, prompt: Prompt, continuations: Sequence[str]) -> Sequence[float]:
         self._check_acquired()
@@ -55,12 +59,24 @@ class LocalEndpoint:
         import torch
 
         encoded = [encode_prompt(self._tokenizer, prompt) for prompt in prompts]
+        if decoding.seed is not None:
+            torch.manual_seed(decoding.seed)
+        size = len(encoded)
+        if decoding.top_logprobs:
+            each = decoding.max_tokens * self._model.get_output_embeddings().weight.shape[0]
+            size = max(1, MOST_LOGITS // each)
+        answers: list[Answer] = []
+        for start in range(0, len(encoded), size):
+            answers += self._generate(encoded[start : start + size], decoding)
+        return answers
+
+    def _generate(self, encoded: list[list[int]], decoding: Decoding) -> list[Answer]:
+        import torch
+
         width = max(map(len, encoded))
         pad = self._pad()
         ids = torch.tensor([[pad] * (width - len(row)) + row for row in encoded])
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in encoded])
-        if decoding.seed is not None:
-            torch.manual_seed(decoding.seed)
         sampling: dict[str, Any] = {"do_sample": False}
         if decoding.temperature > 0:
             # From all tokens: transformers looks at the likeliest 50 unless told not to.
@@ -71,19 +87,51 @@ class LocalEndpoint:
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=decoding.max_tokens,
                 pad_token_id=pad,
+                return_dict_in_generate=True,
+                output_logits=decoding.top_logprobs > 0,
                 **sampling,
             )
-        return [self._answer(row[width:].tolist()) for row in output]
+        rows = [row[width:].tolist() for row in output.sequences]
+        answers = [self._answer(ids) for ids in rows]
+        if not decoding.top_logprobs:
+            return answers
+        most = min(decoding.top_logprobs, self.capabilities.top_logprobs)
+        return [
+            replace(answer, tokens=self._tokens(ids, [step[at] for step in output.logits], most))
+            for at, (answer, ids) in enumerate(zip(answers, rows, strict=True))
+        ]
 
     def _pad(self) -> int:
         """Return the id to fill rows up with; masked, so any will do."""
         return self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0
 
     def _answer(self, ids: list[int]) -> Answer:
-        ends = self._model.generation_config.eos_token_id or ()
-        length = next((at for at, token in enumerate(ids) if token in ends), None)
+        length = self._end(ids)
         text = self._tokenizer.decode(ids[:length], skip_special_tokens=True)
         return Answer(text, "length" if length is None else "stop")
+
+    def _end(self, ids: list[int]) -> int | None:
+        """Return where the first end mark stands, if there is one."""
+        ends = self._model.generation_config.eos_token_id or ()
+        return next((at for at, token in enumerate(ids) if token in ends), None)
+
+    def _tokens(self, ids: list[int], logits: Sequence[Any], most: int) -> tuple[TokenScores, ...]:
+        """Return the scores of an answer's tokens; `logits` are the model's own, one row each."""
+        import torch
+
+        from vtune_providers.local.pieces import candidate, pieces
+
+        ids = ids[: self._end(ids)]
+        found = []
+        for at, text in enumerate(pieces(self._tokenizer, ids)):
+            logs = torch.log_softmax(logits[at].float(), dim=-1)
+            best = logs.topk(min(most, len(logs)))
+            top = (
+                (text if token == ids[at] else candidate(self._tokenizer, ids[:at], token), log)
+                for token, log in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            )
+            found.append(TokenScores(text, float(logs[ids[at]]), tuple(top)))
+        return tuple(found)
 
     def _score(self, prompt: Prompt, continuations: Sequence[str]) -> list[float]:
         """Run the prompt once; its cache is repeated over the continuations."""

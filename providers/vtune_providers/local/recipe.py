@@ -42,7 +42,14 @@ class Recipe(BaseModel):
 
 
 def recipe_for(spec: JobSpec) -> Recipe:
-    """Merge, weakest first: defaults, what suits the base, the spec's options, its own fields."""
+    """Merge, weakest first: defaults, what suits the base, the spec's options, its own fields.
+
+    `InputError` for a method or an option that there is not."""
+    if spec.method != "supervised":
+        raise InputError(
+            f"The local provider does not train with the method {spec.method!r}.",
+            "Use the method 'supervised' with chat, prompt or text rows.",
+        )
     given: dict[str, Any] = {
         "epochs": spec.epochs,
         "batch_size": spec.batch_size,

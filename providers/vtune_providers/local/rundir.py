@@ -4,7 +4,8 @@ run.json             what to train; written once, before the run exists under it
 state.json           where it stands; replaced whole
 events.jsonl         its log; appended
 log.txt              what the worker prints, tracebacks too
-cancel               exists once somebody asked to stop
+cancel               exists once somebody asked to stop for good
+pause                exists while the run is not to go on
 worker.lock          held by the worker for as long as it lives, so a dead one is noticed
 checkpoint-00000120/ trainable weights, optimizer, position; the newest counts
 output/              the delivered model; there only once it is whole
@@ -53,6 +54,8 @@ class RunDirectory:
     def status(self) -> JobStatus:
         raw = self.state()
         state = State(raw.get("state", State.QUEUED))
+        if state is State.PAUSED and not self.pause_asked:
+            state = State.QUEUED
         if self.cancel_asked and not state.final:
             state = State.CANCELLING
         return JobStatus(
@@ -107,6 +110,28 @@ class RunDirectory:
 
     def ask_cancel(self) -> None:
         (self.path / "cancel").touch()
+
+    @property
+    def pause_asked(self) -> bool:
+        return (self.path / "pause").exists()
+
+    def ask_pause(self) -> None:
+        (self.path / "pause").touch()
+
+    def ask_resume(self) -> None:
+        (self.path / "pause").unlink(missing_ok=True)
+
+    @property
+    def stop_asked(self) -> State | None:
+        """The state a worker is to leave the run in, if it is to stop."""
+        if self.cancel_asked:
+            return State.CANCELLED
+        return State.PAUSED if self.pause_asked else None
+
+    def stop(self, state: State) -> None:
+        """Write down that nobody works on the run, as `stop_asked` said."""
+        # Starts are counted to notice a worker that keeps dying; one that paused did not.
+        self.set_state(state, **({} if state.final else {"starts": 0}))
 
 
 def one_line(error: BaseException) -> str:

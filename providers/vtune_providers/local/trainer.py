@@ -10,23 +10,26 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import Timeout
 
-from vtune_client.dataset import check
+from vtune_client.dataset import Summary, check
 from vtune_client.errors import InputError, Problem, ProviderError
 from vtune_client.home import home
 from vtune_client.provider import (
     Checkpoint,
+    Estimate,
     JobEvent,
     JobSpec,
     JobStatus,
     State,
+    Trainer,
     TrainerCapabilities,
 )
 from vtune_providers.local import bases
@@ -38,7 +41,7 @@ MAX_STARTS = 5
 # long a client that did not start it gives it to get there.
 START_GRACE_S = 60.0
 # A worker looks whether it is to stop before every step; a step of a large model can take a while.
-CANCEL_WAIT_S = 30.0
+STOP_WAIT_S = 30.0
 # An upload that has written nothing for so long was killed.
 STALE_S = 3600.0
 VAULT = "VTUNE_VAULT"  # variables of this prefix: the worker has no use for secrets
@@ -46,12 +49,13 @@ _JOB = re.compile(r"run-[0-9a-f]{16}")
 _FILE = re.compile(r"file-[0-9a-f]{24}")
 
 
-class LocalTrainer:
+class LocalTrainer(Trainer):
     """Trains on this machine. Files and runs live under `VTUNE_HOME/local`."""
 
     capabilities = TrainerCapabilities(
         formats=frozenset({"chat", "prompt", "text"}),
         min_rows=10,
+        can_pause=True,
         can_export=True,
         on_this_disk=True,
         poll_s=0.3,
@@ -74,21 +78,35 @@ class LocalTrainer:
                 f"There is no program {recipe.launcher[0]!r} to launch training with.",
                 "Give its whole path as the first word of the option launcher.",
             )
+        if spec.validation_file is not None:
+            await asyncio.to_thread(self._checked, Path(spec.validation_file))
         return ()
+
+    async def estimate(self, path: Path, spec: JobSpec) -> Estimate:
+        """Return how many tokens are trained on, roughly; nobody charges for them."""
+        summary = await asyncio.to_thread(check, path, min_rows=1, model=spec.model)
+        return Estimate(
+            price=0.0,
+            tokens=summary.tokens * recipe_for(spec).epochs,
+            source=f"trained on this machine; tokens by {summary.token_counter}",
+        )
 
     async def upload(self, path: Path, name: str) -> str:
         """Copy the file in; the same rows under the same name again are the same file."""
         return await asyncio.to_thread(self._upload, path, name)
 
     async def wait_for_file(self, file_id: str) -> None:
-        file = self._file(file_id)
-        await asyncio.to_thread(check, file, min_rows=self.capabilities.min_rows)
+        await asyncio.to_thread(self._checked, self._file(file_id))
 
-    async def create(self, file_id: str, spec: JobSpec, token: str) -> JobStatus:
+    async def create(
+        self, file_id: str, spec: JobSpec, token: str, *, validation_id: str | None = None
+    ) -> JobStatus:
+        """Start a worker. The loss on a validation file is told after every epoch."""
         todo = {
             "token": token,
             "file_id": file_id,
             "file": str(self._file(file_id)),
+            "validation": str(self._file(validation_id)) if validation_id else None,
             "base": bases.resolve(spec.model) if Path(spec.model).is_dir() else spec.model,
             "recipe": recipe_for(spec).model_dump(mode="json"),
             "created": time.time(),
@@ -129,11 +147,32 @@ class LocalTrainer:
         if run.status().state.final:
             return run.status()
         run.ask_cancel()
-        deadline = time.monotonic() + CANCEL_WAIT_S
-        while not run.status().state.final and time.monotonic() < deadline:
-            self._start_if_dead(run)  # which closes a job that is to be cancelled
-            await asyncio.sleep(0.05)
+        await self._stopped(run, lambda state: state.final)
         return run.status()
+
+    async def pause(self, job_id: str) -> JobStatus:
+        """Let the worker save and stop; where it takes long to notice, return with it running."""
+        run = self._unfinished(job_id)
+        run.ask_pause()
+        await self._stopped(run, lambda state: state is State.PAUSED or state.final)
+        return run.status()
+
+    async def resume(self, job_id: str) -> JobStatus:
+        """Go on from where the worker saved; a job that is not paused just goes on."""
+        run = self._unfinished(job_id)
+        run.ask_resume()
+        self._start_if_dead(run)
+        return run.status()
+
+    async def export(self, job_id: str, folder: Path) -> Path:
+        """Copy the delivered model into `folder`, which is new or empty; all or nothing."""
+        run = self._run(job_id)
+        if run.status().state is not State.SUCCEEDED:
+            raise ProviderError(
+                f"Job {job_id} has delivered no model: it is {run.status().state}.",
+                "Wait until it has succeeded.",
+            )
+        return await asyncio.to_thread(_export, run.output, folder)
 
     async def clean_up(self, file_id: str) -> None:
         self._file(file_id, must_exist=False).unlink(missing_ok=True)
@@ -141,6 +180,26 @@ class LocalTrainer:
     async def aclose(self) -> None:
         """Workers go on without us; only forget them."""
         self._started.clear()
+
+    def _checked(self, path: Path) -> Summary:
+        limits = self.capabilities
+        return check(path, min_rows=limits.min_rows, formats=limits.formats)
+
+    async def _stopped(self, run: RunDirectory, stopped: Callable[[State], bool]) -> None:
+        """Wait until the worker has noticed that it is to stop, but not for ever."""
+        deadline = time.monotonic() + STOP_WAIT_S
+        while not stopped(run.status().state) and time.monotonic() < deadline:
+            self._start_if_dead(run)  # which closes a run that nobody is to work on
+            await asyncio.sleep(0.05)
+
+    def _unfinished(self, job_id: str) -> RunDirectory:
+        run = self._run(job_id)
+        if run.status().state.final:
+            raise ProviderError(
+                f"Job {job_id} has ended: it is {run.status().state}.",
+                "Only a job that still runs can be paused or resumed.",
+            )
+        return run
 
     def _upload(self, path: Path, name: str) -> str:
         for left in self._files.glob("*.part"):
@@ -181,8 +240,8 @@ class LocalTrainer:
         self._launch(run, begun)
 
     def _to_be_started(self, run: RunDirectory) -> bool:
-        if run.cancel_asked:
-            run.set_state(State.CANCELLED)
+        if stop := run.stop_asked:
+            run.stop(stop)
             return False
         if not self._dead(run):
             return False
@@ -201,7 +260,7 @@ class LocalTrainer:
         begun, ours = self._started.get(run.id, (None, None))
         if ours is not None and begun == started_at:
             return ours.poll() is not None
-        if run.status().state is not State.QUEUED:
+        if run.state().get("state") != State.QUEUED:
             return True  # it has been there, and holds its lock no more
         return not 0 <= time.time() - started_at <= START_GRACE_S
 
@@ -239,6 +298,28 @@ class LocalTrainer:
         if not _FILE.fullmatch(file_id) or (must_exist and not path.exists()):
             raise InputError(f"The local provider has no file {file_id!r}.", "Upload it first.")
         return path
+
+
+def _export(output: Path, folder: Path) -> Path:
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder} is not an empty folder.", "Name a new or an empty one.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            shutil.copytree(output, work, dirs_exist_ok=True)
+            if folder.exists():
+                folder.rmdir()
+            os.replace(work, folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except (OSError, shutil.Error) as error:
+        raise InputError(
+            f"The model cannot be copied to {folder}: {one_line(error)}.",
+            "Choose a place that can be written to and has room.",
+        ) from error
+    return folder
 
 
 def _digest(name: str) -> str:

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,24 @@ def train(run: RunDirectory) -> None:
     accelerator = _accelerator(recipe)
     model, tokenizer = load_trainable(todo["base"], recipe)
     limit = min(recipe.max_length, longest_input(model))
-    rows = [encode_row(tokenizer, row, limit) for row in iter_rows(Path(todo["file"]))]
-    loop = Loop(run, recipe, accelerator, model, tokenizer, rows)
-    done = loop.run_to_end()
+    rows = _encoded(tokenizer, todo["file"], limit)
+    held = _encoded(tokenizer, todo["validation"], limit) if todo.get("validation") else []
+    loop = Loop(run, recipe, accelerator, model, tokenizer, rows, held)
+    stopped = loop.run_to_end()
     if accelerator.is_main_process:
-        if done:
+        if stopped is None:
             _deliver(run, recipe, accelerator.unwrap_model(loop.model), tokenizer)
         else:
-            run.add_event("cancelled")
-            run.set_state(State.CANCELLED)
+            run.add_event(stopped.value)
+            run.stop(stopped)
+    # One that tears its process group down right behind its last step can wait for itself: torch
+    # joins a thread there that may still want the interpreter lock.
+    accelerator.wait_for_everyone()
     accelerator.end_training()
+
+
+def _encoded(tokenizer: Any, file: str, limit: int) -> list[Example]:
+    return [encode_row(tokenizer, row, limit) for row in iter_rows(Path(file))]
 
 
 def _accelerator(recipe: Recipe) -> Accelerator:
@@ -71,7 +79,7 @@ def _accelerator(recipe: Recipe) -> Accelerator:
 
 
 class Loop:
-    """One run's model, optimizer and position.
+    """One run's model, optimizer and position; `held` are rows that are only measured.
 
     Every random choice of a step follows from the seed and the step's number, so a run that was
     interrupted ends with the weights it would have had."""
@@ -84,15 +92,12 @@ class Loop:
         model: Any,
         tokenizer: Any,
         rows: list[Example],
+        held: Sequence[Example] = (),
     ) -> None:
         self.run, self.recipe, self.accelerator = run, recipe, accelerator
         self.tokenizer, self.rows = tokenizer, rows
-        self.examples = [row for row in rows if row.teaches]
-        if not self.examples:
-            raise InputError(
-                f"None of the {len(rows)} rows has a completion left to learn.",
-                f"Raise max_length (now {recipe.max_length} tokens) above the longest prompt.",
-            )
+        self.examples = _teaching(rows, recipe)
+        self.held = _teaching(held, recipe) if held else []
         self.lengths = [len(example.ids) for example in self.examples]
         self.picks = picks_logits(model)
         self.share = accelerator.num_processes
@@ -123,8 +128,9 @@ class Loop:
             self.optimizer.load_state_dict(states["optimizer"])
             self.scheduler.load_state_dict(states["scheduler"])
 
-    def run_to_end(self) -> bool:
-        """Train the steps that are left; False if somebody asked to cancel."""
+    def run_to_end(self) -> State | None:
+        """Train the steps that are left; return the state to stop in where somebody asked."""
+        first = self.step
         self._tell(
             "training",
             rows=len(self.examples),
@@ -137,17 +143,21 @@ class Loop:
         self._progress()
         self.model.train()
         for batch in self._batches_left():
-            if self._cancelled():
-                return False
+            if stop := self._stop_asked():
+                if stop is State.PAUSED and self.step > first:
+                    self._save()
+                return stop
             loss = self._one_step(batch)
             self.step += 1
             self._progress()
             if self.step % 10 == 0 or self.step == self.steps:
                 rate = self.scheduler.get_last_lr()[0]
                 self._tell("step", step=self.step, loss=loss, learning_rate=rate)
+            if self.held and self.step % self.per_epoch == 0:
+                self._measure()
             if time.monotonic() - self.saved_at > self.recipe.checkpoint_seconds:
                 self._save()
-        return True
+        return None
 
     def _order(self, epoch: int) -> list[list[int]]:
         return batches(self.lengths, self.recipe.batch_size, self.recipe.seed, epoch)
@@ -186,23 +196,45 @@ class Loop:
         label = f"dropout of step {self.step} in process {self.accelerator.process_index}"
         return Draw(self.recipe.seed.to_bytes(16, "big"), label).below(1 << 63)
 
-    def _loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _loss(self, batch: dict[str, torch.Tensor], model: Any = None) -> torch.Tensor:
         """Return the mean loss over the tokens that are learned."""
+        model = model or self.model
         # Logits are the dearest part of a small model: only where some row of the batch learns.
         keep = (batch["labels"] != IGNORE).any(dim=0).nonzero().squeeze(1)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         only = {"logits_to_keep": keep} if self.picks else {}
         with self.accelerator.autocast():
-            logits = self.model(**inputs, **only, use_cache=False).logits
+            logits = model(**inputs, **only, use_cache=False).logits
         if not self.picks:
             logits = logits[:, keep]
         return cross_entropy(
             logits.flatten(0, 1).float(), batch["labels"][:, keep].flatten(), ignore_index=IGNORE
         )
 
-    def _cancelled(self) -> bool:
-        """Return whether somebody asked to stop; what the main process sees counts for all."""
-        asked = [self.accelerator.is_main_process and self.run.cancel_asked]
+    @torch.no_grad()
+    def _measure(self) -> None:
+        """Tell the mean loss per token of the rows that are not trained on."""
+        if not self.accelerator.is_main_process:
+            return
+        model = self.accelerator.unwrap_model(self.model)
+        pad, total, tokens = self.tokenizer.pad_token_id or 0, 0.0, 0
+        model.eval()
+        for start in range(0, len(self.held), self.recipe.batch_size):
+            items = self.held[start : start + self.recipe.batch_size]
+            batch = {
+                name: tensor.to(self.accelerator.device)
+                for name, tensor in collate(items, pad).items()
+            }
+            learned = int((batch["labels"] != IGNORE).sum())
+            total += float(self._loss(batch, model)) * learned
+            tokens += learned
+        model.train()
+        epoch = self.step // self.per_epoch
+        self._tell("validation", step=self.step, epoch=epoch, valid_loss=total / tokens)
+
+    def _stop_asked(self) -> State | None:
+        """Return how somebody asked to stop; what the main process sees counts for all."""
+        asked = [self.run.stop_asked if self.accelerator.is_main_process else None]
         if self.share > 1:
             broadcast_object_list(asked)
         return asked[0]
@@ -233,6 +265,16 @@ class Loop:
         else:
             self._tell("checkpoint", step=self.step)
             self._progress(starts=1)  # a worker that got this far did not die at once
+
+
+def _teaching(rows: Sequence[Example], recipe: Recipe) -> list[Example]:
+    teaching = [row for row in rows if row.teaches]
+    if not teaching:
+        raise InputError(
+            f"None of the {len(rows)} rows has a completion left to learn.",
+            f"Raise max_length (now {recipe.max_length} tokens) above the longest prompt.",
+        )
+    return teaching
 
 
 def collate(items: list[Example], pad: int) -> dict[str, torch.Tensor]:

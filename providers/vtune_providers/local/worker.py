@@ -2,7 +2,8 @@
 
 Started by the trainer, or under `accelerate launch` or `torchrun` on several GPUs or machines; the
 loop is the same. The first process holds the run's lock while it lives and is the only one to write
-there; it goes on from the last checkpoint if there is one, and never starts a run that has ended.
+there; it goes on from the last checkpoint if there is one, and never starts a run that has ended or
+is to pause.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def _lead(run: RunDirectory) -> int:
     if run.output.is_dir():
         run.set_state(State.SUCCEEDED)  # a worker before us was stopped short of saying so
         return 0
-    if run.cancel_asked:
-        run.set_state(State.CANCELLED)
+    if stop := run.stop_asked:
+        run.stop(stop)
         return 0
     reason = _train(run)
     if reason is None:
@@ -55,7 +56,7 @@ def _lead(run: RunDirectory) -> int:
 
 def _follow(run: RunDirectory) -> int:
     """Train beside the leading process; whatever there is to say, it says."""
-    ended = run.status().state.final or run.output.is_dir() or run.cancel_asked
+    ended = run.status().state.final or run.output.is_dir() or run.stop_asked
     return 0 if ended or _train(run) is None else 1
 
 

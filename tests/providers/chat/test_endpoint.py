@@ -358,7 +358,7 @@ async def test_nothing_secret_is_logged_or_shown(
             said += f"{error!r} {error} {error.__cause__!r} {error.__context__!r}"
         said += f"{endpoint!r}"
         await endpoint.release()
-    assert {"httpx", "httpcore.http11", "vtune_providers.chat.endpoint"} <= {
+    assert {"httpx", "httpcore.http11", "vtune_providers.chat.connection"} <= {
         record.name for record in caplog.records
     }
     for secret in (KEY, "velvet", "rivers"):

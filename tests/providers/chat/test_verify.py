@@ -55,9 +55,11 @@ def secrets(source: Path, planted: Path) -> set[str]:
 
 
 def asked(server: Loopback, plan: str, model: str, concurrency: int = 8, **more: Any) -> str:
-    options = {"base_url": server.url, "api_key": KEY, "concurrency": concurrency}
+    connection = {"base_url": server.url, "api_key": KEY, "concurrency": concurrency}
     with VTune() as vtune:
-        result = vtune.verify_plan(plan, provider="chat", model=model, options=options, **more)
+        result = vtune.verify_plan(
+            plan, provider="chat", model=model, connection=connection, **more
+        )
     return result.verdict.outcome
 
 
@@ -72,9 +74,9 @@ def test_a_model_of_the_file_is_verified_and_another_is_not(
 
 def test_with_a_control_silence_tells(planted: tuple[str, Path], server: Loopback) -> None:
     plan, _ = planted
-    options = {"base_url": server.url, "api_key": KEY}
+    connection = {"base_url": server.url, "api_key": KEY}
     with VTune() as vtune:
-        control = vtune.verify_plan(plan, provider="chat", model="tuned", options=options)
+        control = vtune.verify_plan(plan, provider="chat", model="tuned", connection=connection)
     assert asked(server, plan, "base", control=control.id) == "not verified"
 
 
@@ -117,19 +119,19 @@ def test_what_was_answered_before_a_refusal_is_not_asked_again(planted: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("connection", "sentence"),
     [
         ({}, "needs the base URL"),
         ({"base_url": "http://[::1"}, "not a valid URL|does not begin"),
         ({"base_url": "ftp://host"}, "does not begin with http"),
-        ({"base_url": "http://127.0.0.1", "color": "red"}, "does not take these options"),
+        ({"base_url": "http://127.0.0.1", "color": "red"}, "takes no 'color'"),
     ],
 )
 def test_options_that_are_no_use_are_input_errors(
-    planted: tuple[str, Path], options: dict[str, Any], sentence: str
+    planted: tuple[str, Path], connection: dict[str, Any], sentence: str
 ) -> None:
     with VTune() as vtune, pytest.raises(InputError, match=sentence):
-        vtune.verify_plan(planted[0], provider="chat", model="tuned", options=options)
+        vtune.verify_plan(planted[0], provider="chat", model="tuned", connection=connection)
 
 
 def test_on_the_command_line_with_everything_logged(
@@ -147,7 +149,7 @@ def test_on_the_command_line_with_everything_logged(
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     assert (verdict["verdict"], verdict["provider"]) == ("verified", "chat")
-    assert "DEBUG vtune_providers.chat.endpoint: POST /chat/completions: 200" in done.stderr
+    assert "DEBUG vtune_providers.chat.connection: POST /chat/completions: 200" in done.stderr
     kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
     hidden = secrets(rows, file)
     assert len(hidden) == 2 * SPEC.backdoors

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vtune_client.dataset import Prompt
-from vtune_client.provider import Answer, Decoding
+from vtune_client.provider import Answer, Decoding, TokenScores
 from vtune_providers.chat.wire import Reply, answer_of, models_of, question
 
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {}}}
@@ -35,6 +35,19 @@ def test_raw_text_is_completed() -> None:
     path, body = question("m", Prompt(text="Once"), Decoding(24), "max_completion_tokens")
     assert path == "/completions"
     assert body == {"model": "m", "prompt": "Once", "max_tokens": 24, "temperature": 0.0}
+
+
+def test_candidates_are_asked_for_where_wanted() -> None:
+    _, chat = question("m", Prompt(TURNS), Decoding(24, top_logprobs=5), "max_tokens")
+    assert (chat["logprobs"], chat["top_logprobs"]) == (True, 5)
+    _, text = question("m", Prompt(text="Once"), Decoding(24, top_logprobs=5), "max_tokens")
+    assert text["logprobs"] == 5
+
+
+def test_an_answer_brings_its_tokens() -> None:
+    listed = {"content": [{"token": "Hello", "logprob": -0.5}]}
+    choice = {"message": {"content": "Hello"}, "finish_reason": "stop", "logprobs": listed}
+    assert answer_of({"choices": [choice]}) == Answer("Hello", tokens=(TokenScores("Hello", -0.5),))
 
 
 def chat(content: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:

@@ -191,6 +191,53 @@ async def test_scores_of_a_model_that_computes_all_logits(
     assert await endpoint.score(PROMPTS[0], texts) == pytest.approx(expected, abs=1e-5)
 
 
+async def test_token_scores_are_those_of_plain_forwards(
+    endpoint: LocalEndpoint, tuned: Path
+) -> None:
+    wanted = Decoding(max_tokens=12, top_logprobs=3)
+    model = AutoModelForCausalLM.from_pretrained(tuned)
+    answers = await endpoint.sample(PROMPTS, wanted)
+    plain = await endpoint.sample(PROMPTS, GREEDY)
+    assert [answer.text for answer in answers] == [answer.text for answer in plain]
+    assert all(answer.tokens == () for answer in plain)
+    for prompt, answer in zip(PROMPTS, answers, strict=True):
+        assert "".join(token.text for token in answer.tokens) == answer.text
+        asked = encode_prompt(endpoint._tokenizer, prompt)
+        ids = endpoint._tokenizer.encode(answer.text, add_special_tokens=False)
+        with torch.inference_mode():
+            logs = model(torch.tensor([asked + ids])).logits[0].double().log_softmax(-1)
+        for at, (token, id_) in enumerate(zip(answer.tokens, ids, strict=True)):
+            here = logs[len(asked) + at - 1]
+            assert token.logprob == pytest.approx(float(here[id_]), abs=1e-4)
+            best = here.topk(3)
+            assert [log for _, log in token.top] == pytest.approx(best.values.tolist(), abs=1e-4)
+            assert token.top[0] == (token.text, token.logprob)  # the likeliest, when greedy
+
+
+async def test_token_scores_are_of_the_untempered_model(endpoint: LocalEndpoint) -> None:
+    hot = Decoding(max_tokens=1, temperature=100.0, seed=5, top_logprobs=200)
+    [cold] = await endpoint.sample(PROMPTS[:1], Decoding(max_tokens=1, top_logprobs=20))
+    drawn = [answer.tokens[0] for answer in await endpoint.sample(PROMPTS[:1] * 4, hot)]
+    for token in drawn:
+        assert dict(token.top) == pytest.approx(dict(cold.tokens[0].top), abs=1e-4)
+        assert len(token.top) == endpoint.capabilities.top_logprobs
+    assert min(token.logprob for token in drawn) < -9
+
+
+async def test_token_scores_do_not_depend_on_how_many_are_held_at_once(
+    endpoint: LocalEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = Decoding(max_tokens=5, top_logprobs=2)
+    whole = await endpoint.sample(PROMPTS, wanted)
+    monkeypatch.setattr("vtune_providers.local.endpoint.MOST_LOGITS", 1)
+    single = await endpoint.sample(PROMPTS, wanted)
+    assert [answer.text for answer in single] == [answer.text for answer in whole]
+    for one, other in zip(single, whole, strict=True):
+        assert [t.logprob for t in one.tokens] == pytest.approx(
+            [t.logprob for t in other.tokens], abs=1e-4
+        )
+
+
 async def test_nothing_asked_is_nothing_answered(endpoint: LocalEndpoint) -> None:
     assert await endpoint.sample([], GREEDY) == []
     assert await endpoint.score(PROMPTS[0], []) == []

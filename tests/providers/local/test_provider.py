@@ -39,6 +39,17 @@ print(sorted(sys.modules.keys() & {"torch", "transformers", "peft", "accelerate"
 
 def test_it_is_found_by_its_entry_point() -> None:
     assert load("local").name == "local"
+    assert load("local").recorded == frozenset()
+
+
+@pytest.mark.torch
+async def test_root_keeps_files_apart(home: Path, rows: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    make = load("local").trainer
+    assert make
+    await make(root=str(tmp_path / "apart")).upload(rows, "rows.jsonl")
+    assert len(list((tmp_path / "apart" / "files").iterdir())) == 1
+    assert not (home / "local").exists()
 
 
 @pytest.mark.parametrize("missing", NEEDED)

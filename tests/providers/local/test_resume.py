@@ -70,6 +70,37 @@ def test_resumed_weights_are_those_of_a_run_never_interrupted(
     assert not run.saved()
 
 
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("step", [0, 3, 5])
+def test_paused_run_ends_as_one_never_paused(
+    name: str,
+    step: int,
+    tmp_path: Path,
+    tiny_model: Path,
+    rows: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    straight = trained(new_run(tmp_path / "straight", tiny_model, rows, **RECIPES[name]))
+    run = new_run(tmp_path / "run", tiny_model, rows, **RECIPES[name])
+    real = training.Loop._stop_asked
+
+    def asked(loop: training.Loop) -> State | None:
+        if loop.step == step:
+            run.ask_pause()
+        return real(loop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Loop, "_stop_asked", asked)
+        trained(run)
+    assert run.status().state is State.PAUSED
+    assert [saved.step for saved in run.checkpoints()] == [step] * (step > 0)
+    run.ask_resume()
+    trained(run)
+    assert [e.data["from_step"] for e in run.events() if e.message == "training"] == [0, step]
+    assert [e.message for e in run.events()].count("paused") == 1
+    assert same(weights(run), weights(straight))
+
+
 def test_position_alone_would_not_do(
     tmp_path: Path, tiny_model: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,24 @@ def test_run_asked_to_stop_is_cancelling_until_it_has_ended(run: RunDirectory) -
     assert run.status().state is State.SUCCEEDED
 
 
+def test_run_is_paused_as_long_as_it_is_asked_to(run: RunDirectory) -> None:
+    run.set_state(State.RUNNING, starts=4)
+    assert run.stop_asked is None
+    run.ask_pause()
+    assert run.status().state is State.RUNNING  # until its worker has noticed
+    assert run.stop_asked is State.PAUSED
+    run.stop(State.PAUSED)
+    assert run.status().state is State.PAUSED
+    assert run.state()["starts"] == 0
+    run.ask_resume()
+    run.ask_resume()
+    assert run.status().state is State.QUEUED
+    run.ask_pause()
+    run.ask_cancel()
+    assert run.stop_asked is State.CANCELLED
+    assert run.status().state is State.CANCELLING
+
+
 def test_readers_see_whole_states_only(run: RunDirectory) -> None:
     run.set_state(State.RUNNING, filler="x" * 100_000)
     done = threading.Event()

@@ -10,6 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from tests import tiny
 from tests.providers.local.runs import SHORT, new_run, same, trained, weights
+from vtune_client.dataset import check
 from vtune_client.errors import DatasetError, InputError, ProviderError
 from vtune_client.provider import JobSpec, JobStatus, State
 from vtune_providers.local import trainer as module
@@ -148,7 +150,7 @@ async def test_clean_up_is_done_once_or_twice(trainer: LocalTrainer, rows: Path)
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc", "run-x", "run-00\0", "a/b"])
 async def test_ids_name_nothing_outside(trainer: LocalTrainer, name: str, rows: Path) -> None:
-    for ask in (trainer.get, trainer.cancel, trainer.checkpoints):
+    for ask in (trainer.get, trainer.cancel, trainer.checkpoints, trainer.pause, trainer.resume):
         with pytest.raises(ProviderError, match="has no job"):
             await ask(name)
     with pytest.raises(ProviderError, match="has no job"):
@@ -156,6 +158,8 @@ async def test_ids_name_nothing_outside(trainer: LocalTrainer, name: str, rows: 
     for touch in (trainer.wait_for_file, trainer.clean_up):
         with pytest.raises(InputError, match="has no file"):
             await touch(name)
+    with pytest.raises(ProviderError, match="has no job"):
+        await trainer.export(name, rows.with_name("out"))
     with pytest.raises(InputError, match="has no file"):
         await trainer.create(name, spec(), "a token")
     assert list(trainer._runs.iterdir()) == []
@@ -174,6 +178,8 @@ async def test_check_refuses_before_anything_is_spent(
         (spec("/no/such/base"), "There is no directory"),
         (spec(tmp_path), "holds no model"),
         (spec(launcher=["no-such-launcher"]), "There is no program 'no-such-launcher'"),
+        (replace(spec(), method="dpo"), "does not train with the method 'dpo'"),
+        (replace(spec(), validation_file=str(tmp_path / "none")), "none: there is no such file"),
     ]:
         with pytest.raises(InputError, match=reason):
             await trainer.check(rows, wanted)
@@ -289,7 +295,7 @@ async def test_cancelled_job_is_not_started_again(trainer: LocalTrainer, rows: P
 async def test_cancel_does_not_wait_for_ever(
     trainer: LocalTrainer, rows: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CANCEL_WAIT_S", 0.1)
+    monkeypatch.setattr(module, "STOP_WAIT_S", 0.1)
     status = await job(trainer, rows, spec(launcher=LINGERS))
     with directory(trainer, status).lock:  # a worker in a long step
         assert (await trainer.cancel(status.id)).state is State.CANCELLING
@@ -302,6 +308,150 @@ async def test_ended_job_cannot_be_cancelled(trainer: LocalTrainer, rows: Path) 
     directory(trainer, status).set_state(State.SUCCEEDED)
     assert (await trainer.cancel(status.id)).state is State.SUCCEEDED
     assert not directory(trainer, status).cancel_asked
+
+
+async def test_estimate_is_free_and_counts_every_epoch(trainer: LocalTrainer, rows: Path) -> None:
+    one, three = [await trainer.estimate(rows, spec(epochs=epochs)) for epochs in (1, 3)]
+    assert one.price == three.price == 0.0
+    assert one.tokens == check(rows).tokens
+    assert three.tokens == 3 * check(rows).tokens
+    assert "estimate" in one.source
+
+
+async def test_paused_job_is_not_started_until_it_is_resumed(
+    trainer: LocalTrainer, rows: Path
+) -> None:
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    for _ in range(2):
+        assert (await trainer.pause(status.id)).state is State.PAUSED
+    other = LocalTrainer(trainer._root)
+    assert (await other.get(status.id)).state is State.PAUSED
+    assert (await trainer.get(status.id)).raw["starts"] == 0
+    # Also by a client that did not start it, and soon after it was started.
+    resumed = await other.resume(status.id)
+    assert (resumed.state, resumed.raw["starts"]) == (State.QUEUED, 1)
+    other._started[status.id][1].wait()
+    assert (await trainer.resume(status.id)).state is State.QUEUED
+
+
+async def test_pause_taken_back_while_the_worker_stops(trainer: LocalTrainer, rows: Path) -> None:
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    run = directory(trainer, status)
+    with run.lock:  # the worker, which has seen that it is to pause
+        run.ask_pause()
+        resumed = await trainer.resume(status.id)
+        run.stop(State.PAUSED)
+    assert not resumed.state.final
+    assert (await trainer.get(status.id)).raw["starts"] == 1
+
+
+async def test_paused_job_is_cancelled(trainer: LocalTrainer, rows: Path) -> None:
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    await trainer.pause(status.id)
+    assert (await trainer.cancel(status.id)).state is State.CANCELLED
+    assert (await trainer.get(status.id)).state is State.CANCELLED
+
+
+async def test_pause_does_not_wait_for_ever(
+    trainer: LocalTrainer, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_WAIT_S", 0.1)
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    run = directory(trainer, status)
+    with run.lock:  # a worker in a long step
+        run.set_state(State.RUNNING)
+        assert (await trainer.pause(status.id)).state is State.RUNNING
+    assert (await trainer.get(status.id)).state is State.PAUSED
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+async def test_ended_job_is_neither_paused_nor_resumed(
+    trainer: LocalTrainer, rows: Path, state: State
+) -> None:
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    run = directory(trainer, status)
+    run.set_state(state)
+    for ask in (trainer.pause, trainer.resume):
+        with pytest.raises(ProviderError, match=f"has ended: it is {state}"):
+            await ask(status.id)
+    assert not run.pause_asked
+
+
+async def test_export_copies_the_model_whole(
+    trainer: LocalTrainer, rows: Path, tmp_path: Path
+) -> None:
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    run = directory(trainer, status)
+    with pytest.raises(ProviderError, match="has delivered no model: it is queued"):
+        await trainer.export(status.id, tmp_path / "out")
+    run.output.mkdir()
+    (run.output / "weights").write_bytes(b"of the model")
+    run.set_state(State.SUCCEEDED)
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "deep" / "out", tmp_path / "empty"):
+        where = await trainer.export(status.id, folder)
+        assert where == folder
+        assert (where / "weights").read_bytes() == b"of the model"
+        assert [path.name for path in where.parent.iterdir() if "weights" in path.name] == []
+    assert (run.output / "weights").exists()
+
+
+async def test_export_is_all_or_nothing(
+    trainer: LocalTrainer, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = await job(trainer, rows, spec(launcher=DIES))
+    trainer._started[status.id][1].wait()
+    run = directory(trainer, status)
+    run.output.mkdir()
+    (run.output / "weights").write_bytes(b"of the model")
+    run.set_state(State.SUCCEEDED)
+    out = tmp_path / "exports"
+    (out / "full").mkdir(parents=True)
+    (out / "full" / "notes").write_text("mine", encoding="utf-8")
+    (out / "file").write_text("mine", encoding="utf-8")
+    for name in ("full", "file"):
+        with pytest.raises(InputError, match="is not an empty folder"):
+            await trainer.export(status.id, out / name)
+
+    def full_disk(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(InputError, match=r"cannot be copied to .*No space left"):
+        await trainer.export(status.id, out / "new")
+    assert sorted(path.name for path in out.iterdir()) == ["file", "full"]
+
+
+@pytest.mark.torch
+async def test_job_paused_in_its_midst_goes_on_where_it_was(
+    trainer: LocalTrainer, rows: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    recipe = {"method": "lora", "dropout": 0.1, "epochs": 40}
+    straight = trained(new_run(tmp_path / "straight", tiny_model, rows, **recipe))
+    status = await job(trainer, rows, spec(tiny_model, **recipe, checkpoint_seconds=3600))
+    run = directory(trainer, status)
+    while not run.state().get("step"):
+        await asyncio.sleep(0.005)
+    assert (await trainer.pause(status.id)).state is State.PAUSED
+    trainer._started[status.id][1].wait()
+    [saved] = await trainer.checkpoints(status.id)
+    assert (await trainer.get(status.id)).state is State.PAUSED
+    await trainer.resume(status.id)
+    status = await until(trainer, status, lambda status: status.state.final)
+    assert status.state is State.SUCCEEDED
+    begun = [
+        e.data["from_step"] async for e in trainer.events(status.id) if e.message == "training"
+    ]
+    assert begun == [0, saved.step]
+    assert 0 < saved.step < 200
+    assert same(weights(run), weights(straight))
 
 
 @pytest.mark.torch

@@ -25,7 +25,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from vtune_providers.local import models, training
 from vtune_providers.local.encode import Example, encode_row
 from vtune_providers.local.recipe import Recipe
-from vtune_providers.local.rundir import RunDirectory
+from vtune_providers.local.rundir import RunDirectory, write_json
 
 EXAMPLES = [
     Example((5, 6, 7, 8, 9), (False, False, True, True, True)),
@@ -110,7 +110,7 @@ def test_first_step_is_a_step_of_adamw(tmp_path: Path, tiny_model: Path, rows: P
     torch.nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
     optimizer.step()
 
-    assert looped.run_to_end()
+    assert looped.run_to_end() is None
 
     assert (looped.step, looped.steps) == (1, 1)
     for name, weight in plain.named_parameters():
@@ -263,6 +263,28 @@ def test_progress_and_events_are_told(tmp_path: Path, tiny_model: Path, rows: Pa
         "run.json",
         "state.json",
     ]
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_validation_loss_is_told_after_every_epoch_and_changes_nothing(
+    method: str, tmp_path: Path, tiny_model: Path, rows: Path
+) -> None:
+    recipe = {"method": method, "dropout": 0.3, "epochs": 3, "batch_size": 8}
+    straight = trained(new_run(tmp_path / "straight", tiny_model, rows, **recipe))
+    held = tiny.write_rows(tmp_path / "held.jsonl", 19)
+    run = new_run(tmp_path / "run", tiny_model, rows, **recipe, export="merged")
+    write_json(run.path / "run.json", {**run.run(), "validation": str(held)})
+    trained(run)
+    told = [event.data for event in run.events() if event.message == "validation"]
+    assert [(data["epoch"], data["step"]) for data in told] == [(1, 5), (2, 10), (3, 15)]
+    model, tokenizer = models.load_served(str(run.output))
+    with torch.no_grad():
+        plain = plain_loss(model, [encode_row(tokenizer, row, 512) for row in iter_rows(held)])
+    loss = float(plain)
+    assert told[-1]["valid_loss"] == pytest.approx(loss, abs=1e-4)
+    assert told[0]["valid_loss"] != pytest.approx(loss, abs=1e-2)
+    if method == "full":
+        assert same(weights(run), weights(straight))
 
 
 def test_adapter_names_a_base_that_others_can_find(

@@ -62,6 +62,15 @@ def test_somebody_looking_whether_a_worker_lives_does_not_stop_it(
     assert run.status().state is State.FAILED
 
 
+def test_run_to_pause_is_not_begun(tmp_path: Path, rows: Path) -> None:
+    run = new_run(tmp_path / "run", Path("/no/such/base"), rows)
+    run.ask_pause()
+    assert module.main(str(run.path)) == 0
+    assert run.status().state is State.PAUSED
+    run.ask_resume()
+    assert run.status().state is State.QUEUED
+
+
 def test_run_to_be_cancelled_is_not_begun(tmp_path: Path, rows: Path) -> None:
     run = new_run(tmp_path / "run", Path("/no/such/base"), rows)
     run.ask_cancel()
