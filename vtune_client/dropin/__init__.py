@@ -1,0 +1,1 @@
+"""What the drop-in clients `vtune_client.openai` and `vtune_client.together` share."""
