@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint format benchmarks clean
+.PHONY: help demo test test-outside test-vllm lint format benchmarks clean
 
 help:  ## say what there is
 	@$(PYTHON) -c "import re; [print(f'make {a:<11}{b}') for a, b in re.findall(r'^([\w-]+):.*?## (.*)', open('Makefile').read(), re.M)]"
@@ -19,6 +19,12 @@ demo: .venv/demo.stamp  ## plant a real data set, train the embedded model on it
 
 test: .venv/test.stamp  ## run the tests; what the machine lacks is skipped with a reason
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-outside: .venv/outside.stamp  ## let programs of others judge `vtune serve` (needs npm)
+	VTUNE_NODE_MODULES=$(abspath .venv/node/node_modules) $(BIN)/python -m pytest tests/outside
+
+test-vllm: .venv/demo.stamp  ## train an adapter, let a real vLLM serve it, verify it there (Linux; 2.5 GB, minutes)
+	$(BIN)/python -m tests.real_vllm
 
 lint: .venv/lint.stamp  ## ruff, mypy and the arrows between modules
 	$(BIN)/ruff check .
@@ -34,8 +40,8 @@ benchmarks: .venv/demo.stamp .venv/test.stamp  ## type-1 error at full size, tra
 	$(BIN)/python -m benchmarks.type1 --runs 10000
 	$(BIN)/python -m benchmarks.training
 
-clean:  ## remove the virtual environment
-	$(PYTHON) -c "import shutil; shutil.rmtree('.venv', ignore_errors=True)"
+clean:  ## remove the virtual environments
+	$(PYTHON) -c "import shutil; [shutil.rmtree(each, ignore_errors=True) for each in ('.venv', '.venv-vllm')]"
 
 .venv/made.stamp:
 	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'vtune-client needs Python 3.11 or newer; say PYTHON=python3.12, for instance.')"
@@ -50,6 +56,11 @@ clean:  ## remove the virtual environment
 
 .venv/test.stamp: .venv/made.stamp pyproject.toml constraints.txt
 	$(INSTALL) -e ".[local,test]"
+	@echo made > $@
+
+.venv/outside.stamp: .venv/test.stamp
+	$(INSTALL) -e ".[outside]"
+	npm install --silent --no-save --prefix .venv/node openai@6.49.0 @stoplight/prism-cli@5.14.2
 	@echo made > $@
 
 .venv/lint.stamp: .venv/test.stamp
