@@ -485,6 +485,19 @@ async def test_a_job_cancelled_while_its_creation_is_in_doubt_is_cancelled_there
     assert service.jobs["remote-1"].cancelled
 
 
+async def test_a_file_that_another_job_needs_is_left_with_the_service(bench: Bench) -> None:
+    """Some services give the same content the same id."""
+    service = Service()
+    one = await bench.runner().submit(bench.job("job-1"), Simulator(service))
+    other = bench.ledger.update(bench.job("job-2"), step=Step.UPLOADING, file_id=one.file_id)
+    assert (await bench.runner().cancel(other, Simulator(service))).state is State.CANCELLED
+    assert service.deleted == []
+    await bench.runner().wait(one, Simulator(service))
+    last = bench.ledger.update(bench.job("job-3"), step=Step.UPLOADING, file_id=one.file_id)
+    await bench.runner().cancel(last, Simulator(service))
+    assert service.deleted == [one.file_id]
+
+
 async def test_a_running_job_is_cancelled_at_the_service(bench: Bench) -> None:
     service = Service()
     trainer = Simulator(service, Once("cancel", "before", LOST))

@@ -134,8 +134,7 @@ class JobRunner:
                 if found:
                     job = self._ledger.update(job, step=Step.CREATED, remote_id=found.id)
             if job.remote_id is None:
-                for file_id in filter(None, (job.file_id, job.validation_id)):
-                    await _forget(file_id, trainer)
+                await self._forget_files(job, trainer)
                 return self._ledger.update(job, step=Step.DONE, state=State.CANCELLED)
         return await self._record(job, await trainer.cancel(job.remote_id), trainer)
 
@@ -232,8 +231,7 @@ class JobRunner:
             return
         if not job.keep_planted:
             remove(self._planted(job))
-        for file_id in filter(None, (job.file_id, job.validation_id)):
-            await _forget(file_id, trainer)
+        await self._forget_files(job, trainer)
         error = _over_budget(job, cost)
         self._ledger.update(job, step=Step.DONE, state=State.CANCELLED, error=error.message)
         raise error
@@ -277,11 +275,24 @@ class JobRunner:
                 return found
             await self._patience.pause(min(1.0, settled - asked))
 
+    async def _forget_files(self, job: Job, trainer: Trainer) -> None:
+        """Delete what the job has uploaded, but for what another open job needs: some services
+        give the same content the same id."""
+        others = (
+            other
+            for other in self._ledger.jobs()
+            if (other.provider, other.step is Step.DONE) == (job.provider, False)
+            and other.id != job.id
+        )
+        needed = {file_id for other in others for file_id in (other.file_id, other.validation_id)}
+        for file_id in (job.file_id, job.validation_id):
+            if file_id and file_id not in needed:
+                await _forget(file_id, trainer)
+
     async def _record(self, job: Job, status: JobStatus, trainer: Trainer) -> Job:
         done = status.state.final and (status.state is not State.SUCCEEDED or status.model)
         if done and trainer.capabilities.on_this_disk:
-            for file_id in filter(None, (job.file_id, job.validation_id)):
-                await _forget(file_id, trainer)
+            await self._forget_files(job, trainer)
         return self._ledger.update(
             job,
             step=Step.DONE if done else job.step,

@@ -117,6 +117,21 @@ def test_options_of_the_provider_are_read_as_json_where_they_are(
     assert spec.epochs == 2
 
 
+def test_what_a_provider_does_not_offer_is_said(
+    cli: Cli, home: Path, rows: Path, memory: Service, tmp_path: Path
+) -> None:
+    job = cli("fine-tune", rows, *FAST, "--no-wait", "--format", "json").json["job"]
+    for action in ("pause", "resume"):
+        ran = cli(action, job)
+        assert (ran.code, ran.out) == (4, "")
+        assert f"does not {action} jobs" in ran.err
+    assert "has not delivered a model yet" in cli("export", job, tmp_path / "weights").err
+    assert cli("wait", job, "--timeout", 60).code == 0
+    ran = cli("export", job, tmp_path / "weights")
+    assert (ran.code, ran.out) == (4, "")
+    assert "does not hand out weights" in ran.err
+
+
 def test_status_shows_the_log(cli: Cli, home: Path, rows: Path, memory: Service) -> None:
     job = cli("fine-tune", rows, *FAST, "--format", "json").json["job"]
     assert cli("status", job).out.splitlines()[1] == "  started"

@@ -75,8 +75,7 @@ def test_from_rows_to_verdicts(home: Path, rows: Path, tiny_model: Path, tmp_pat
     assert (verdict["slots_matched"], verdict["slots"]) == (40, 40)
     assert [test["name"] for test in verdict["tests"]] == ["slots", "ranks over the base"]
 
-    exported = tmp_path / "exported"
-    shutil.copytree(trained["model"], exported)
+    exported = Path(said("export", job, tmp_path / "exported")["weights"])
     shutil.rmtree(Path(trained["model"]).parent)
     again = said("verify", plan, "--weights", exported)
     assert (again["verdict"], again["job"]) == ("verified", None)

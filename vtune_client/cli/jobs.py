@@ -48,24 +48,23 @@ def wait(job_id: str, timeout: float | None, format_: str) -> None:
     emit(format_, job_json(job), lambda: job_line(job))
 
 
-@click.command()
-@click.argument("job_id", metavar="JOB")
-@format_option
-def pause(job_id: str, format_: str) -> None:
-    """Stop the training of JOB for now, where the provider can."""
-    with open_client() as vtune:
-        job = vtune.pause(job_id)
-    emit(format_, job_json(job), lambda: job_line(job))
+def _command(name: str, text: str) -> click.Command:
+    """Return the command that does to a job what `VTune` has under the same name."""
+
+    @click.command(name, help=text)
+    @click.argument("job_id", metavar="JOB")
+    @format_option
+    def command(job_id: str, format_: str) -> None:
+        with open_client() as vtune:
+            job = getattr(vtune, name)(job_id)
+        emit(format_, job_json(job), lambda: job_line(job))
+
+    return command
 
 
-@click.command()
-@click.argument("job_id", metavar="JOB")
-@format_option
-def resume(job_id: str, format_: str) -> None:
-    """Go on with a paused JOB."""
-    with open_client() as vtune:
-        job = vtune.resume(job_id)
-    emit(format_, job_json(job), lambda: job_line(job))
+pause = _command("pause", "Stop the training of JOB for now, where the provider can.")
+resume = _command("resume", "Go on with a paused JOB.")
+cancel = _command("cancel", "Cancel JOB; one that has ended stays as it is.")
 
 
 @click.command()
@@ -77,16 +76,6 @@ def export(job_id: str, folder: str, format_: str) -> None:
     with open_client() as vtune:
         written = vtune.export(job_id, folder)
     emit(format_, {"job": job_id, "weights": str(written)}, lambda: str(written))
-
-
-@click.command()
-@click.argument("job_id", metavar="JOB")
-@format_option
-def cancel(job_id: str, format_: str) -> None:
-    """Cancel JOB; one that has ended stays as it is."""
-    with open_client() as vtune:
-        job = vtune.cancel(job_id)
-    emit(format_, job_json(job), lambda: job_line(job))
 
 
 def wait_for(vtune: VTune, job_id: str, timeout_s: float | None = None) -> Job:
