@@ -337,6 +337,10 @@ def _started(job: Job) -> str:
     return job.remote_id
 
 
+def _money(amount: float) -> str:
+    return f"{amount:.2f}" if amount >= 0.1 else f"{amount:.2g}"
+
+
 def _over_budget(job: Job, cost: Estimate) -> BudgetError:
     if cost.price is None:
         return BudgetError(
@@ -344,8 +348,8 @@ def _over_budget(job: Job, cost: Estimate) -> BudgetError:
             "Name the epochs and the price per million tokens, or leave the budget out.",
         )
     return BudgetError(
-        f"Training would cost {cost.price:.2f} {cost.currency} ({cost.source}), and the budget is "
-        f"{job.budget:.2f}.",
+        f"Training would cost {_money(cost.price)} {cost.currency} ({cost.source}), and the budget "
+        f"is {_money(job.budget or 0.0)}.",
         f"Start again with more: vtune fine-tune --plan {job.plan_id} --budget ...",
     )
 

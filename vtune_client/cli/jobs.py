@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vtune_client.client import VTune
     from vtune_client.ledger import Job
 
+# What services put around an event; its message and time are shown already.
+ENVELOPE = ("id", "object", "created_at", "level", "message", "type", "hash")
+
 
 @click.command()
 @format_option
@@ -118,4 +121,5 @@ def _details(data: Any) -> str:
     return " ".join(
         f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
         for key, value in data.items()
+        if key not in ENVELOPE
     )
