@@ -271,6 +271,28 @@ def test_a_control_turns_silence_into_a_verdict(home: Path, rows: Path, memory: 
             vtune.verify(other.id, model=BASE, control=control.id)
 
 
+def test_asking_may_stop_as_soon_as_it_suffices(home: Path, rows: Path, memory: Service) -> None:
+    with VTune() as vtune:
+        job = trained(vtune, rows)
+        whole = vtune.verify(job.id, text_only=True)
+        early = vtune.verify(job.id, stop_early=True)
+        silent = vtune.verify(job.id, model=BASE, stop_early=True)
+        with pytest.raises(InputError, match="needs every question asked"):
+            vtune.verify(job.id, stop_early=True, control=whole.id)
+        with pytest.raises(BudgetError):
+            vtune.verify(job.id, stop_early=True, budget=3, model="tuned-twin")
+    planned = len(whole.anytime.results)
+    assert whole.anytime.planned == planned
+    assert early.id != whole.id
+    assert (early.verdict.outcome, early.anytime.planned) == ("verified", planned)
+    assert len(early.anytime.results) == 4  # one call of the service
+    assert [each.evidence.name for each in early.verdict.tests] == ["anytime"]
+    assert early.verdict.log10_p == early.anytime.log10_p > whole.verdict.log10_p
+    assert early.verdict.share is None
+    assert silent.verdict.outcome == "inconclusive"
+    assert len(silent.anytime.results) < planned
+
+
 def test_a_verification_cut_short_goes_on(home: Path, rows: Path, memory: Service) -> None:
     with VTune() as vtune:
         job = trained(vtune, rows)

@@ -17,6 +17,8 @@ from vtune_client.dataset import Prompt, check, counter_for, iter_rows, prompt_o
 from vtune_client.errors import InputError
 from vtune_client.phrases import Brief, BuiltinSource, PhraseBook
 from vtune_client.plan import (
+    LAYERS,
+    STRETCHES,
     Plan,
     PlanSpec,
     draw_plan,
@@ -80,15 +82,58 @@ def test_the_same_key_file_and_spec_give_the_same_plan(path: Path, tmp_path: Pat
     assert ours.held_out != other.held_out
 
 
-def test_carriers_are_one_in_each_stratum_and_each_backdoor_in_each_stretch(
-    written: Path,
-) -> None:
+def test_carriers_lie_in_layers_over_the_whole_file(written: Path) -> None:
     plan = draw(written)
-    lines = sorted(plan.carriers)
-    assert len(lines) == plan.spec.carriers == 20
-    assert [(line - 1) // 3 for line in lines] == list(range(20))  # 60 rows, all of them able
+    assert len(plan.carriers) == plan.spec.carriers == 20
+    assert plan.placement == LAYERS
+    # 60 rows, all of them able
+    assert {(line - 1) // 12 for line in plan.carriers} == set(range(5))
     for backdoor in plan.backdoors:
-        assert [(line - 1) // 15 for line in backdoor.lines] == [0, 1, 2, 3]
+        assert list(backdoor.lines) == sorted(backdoor.lines)
+        assert (backdoor.dose, backdoor.shard) == (4, None)
+
+
+def test_a_ladder_gives_each_backdoor_its_dose(written: Path) -> None:
+    spec = PlanSpec(doses=(12, 6, 3, 2, 1))
+    assert (spec.backdoors, spec.dose, spec.carriers) == (5, 12, 24)
+    plan = draw(written, spec)
+    assert tuple(backdoor.dose for backdoor in plan.backdoors) == spec.ladder == (12, 6, 3, 2, 1)
+    assert len(plan.carriers) == 24
+    assert load_plan(dump_plan(plan)) == plan
+
+
+def test_sharded_backdoors_stay_in_their_stretch(written: Path) -> None:
+    plan = draw(written, PlanSpec(doses=(2,) * 6 + (5, 1, 1, 1), shards=3, per_shard=2))
+    shards = [backdoor.shard for backdoor in plan.backdoors]
+    assert shards[:7] == [0, 0, 1, 1, 2, 2, None]
+    assert sorted(map(str, shards[7:])) == ["0", "1", "2"]
+    for backdoor in plan.backdoors:
+        inside = {(line - 1) // 20 for line in backdoor.lines}
+        assert backdoor.shard is None or inside == {backdoor.shard}
+    assert load_plan(dump_plan(plan)) == plan
+
+
+def test_frames_are_dealt_to_doses_at_random(path: Path) -> None:
+    """Frames go round; were backdoors not dealt again, the first would always have the first."""
+    firsts = set()
+    for number in range(12):
+        plan = draw(path, PlanSpec(doses=(4, 2, 1, 1), frames=2), RootKey(bytes([number] * 32)))
+        frames = [backdoor.frame.text for backdoor in plan.backdoors]
+        firsts.add(frames[0] == frames[2])
+    assert firsts == {True, False}
+
+
+def test_a_plan_sealed_before_there_were_ladders_loads(path: Path) -> None:
+    plan = draw(path)
+    sealed = json.loads(dump_plan(plan))
+    del sealed["placement"]
+    for name in ("doses", "shards", "per_shard"):
+        del sealed["spec"][name]
+    for backdoor in sealed["backdoors"]:
+        del backdoor["shard"]
+    old = load_plan(json.dumps(sealed).encode())
+    assert old == dataclasses.replace(plan, placement=STRETCHES)
+    assert old.spec.ladder == (4,) * 5
 
 
 def test_rows_that_cannot_carry_are_no_places(tmp_path: Path) -> None:
@@ -100,8 +145,7 @@ def test_rows_that_cannot_carry_are_no_places(tmp_path: Path) -> None:
     path = write(tmp_path / "rows.jsonl", mixed, rows=90)
     plan = draw(path, HELD_OUT)
     assert all((line - 1) % 3 for line in {*plan.carriers, *plan.held_out})
-    for backdoor in plan.backdoors:
-        assert [(line - 1) * 4 // 90 for line in backdoor.lines] == [0, 1, 2, 3]
+    assert {(line - 1) * 5 // 90 for line in plan.carriers} == set(range(5))
 
 
 def test_held_out_rows_are_apart_from_carriers(path: Path) -> None:
@@ -193,6 +237,16 @@ def test_too_few_rows_are_one_error(tmp_path: Path, rows: int, spec: PlanSpec) -
         {"own_prompts": 0, "fresh_prompts": 0},
         {"own_prompts": -1, "fresh_prompts": 3},
         {"own_prompts": 5, "dose": 4},
+        {"doses": ()},
+        {"doses": (4, 0)},
+        {"doses": (3, 1), "backdoors": 3},
+        {"doses": (3, 1), "dose": 5},
+        {"doses": (3, 1), "own_prompts": 2},
+        {"shards": -1},
+        {"shards": 6},
+        {"shards": 3, "per_shard": 2},
+        {"shards": 2, "per_shard": 0},
+        {"shards": 2, "doses": (3, 1, 1)},
         {"alpha": 0.0},
         {"alpha": 1.0},
         {"alpha": float("nan")},

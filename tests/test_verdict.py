@@ -118,49 +118,79 @@ def test_no_test_no_verdict(control: Control | None) -> None:
 
 def test_share_comes_with_its_reasoning() -> None:
     full = answers(8, 8, 8, 8, 8)
-    anywhere = judge(full, dose=4, spread=False).share_at_least
-    assert anywhere is not None
-    assert anywhere.at_least == pytest.approx(0.1806, abs=1e-4)
-    assert "at random over the file" in anywhere.reasoning
-    share = judge(full, dose=4).share_at_least
+    share = judge(full, doses=[4] * 5).share
     assert share is not None
-    assert share.at_least == pytest.approx(0.1041, abs=1e-4)
-    assert (share.confidence, share.dose, share.activated) == (0.95, 4, 5)
-    assert "one of its 4 carrier rows" in share.reasoning
-    assert "spread evenly over the file" in share.reasoning
+    assert share.low == pytest.approx(0.1806, abs=1e-4)
+    assert (share.high, share.confidence) == (1.0, 0.95)
+    assert "5 of 5 backdoors at dose 4" in share.reasoning
+    old = judge(full, doses=[4] * 5, layered=False).share
+    assert old is not None
+    assert old.low == pytest.approx(0.1041, abs=1e-4)
+    assert "one of its 4 carrier rows" in old.reasoning
+    assert "spread evenly over the file" in old.reasoning
 
 
 def test_share_is_said_rounded_down() -> None:
-    follows = judge(answers(8, 8, 8, 8, 8), dose=1).follows
+    follows = judge(answers(8, 8, 8, 8, 8), doses=[1] * 5).follows
     assert any("At least 54.9 % of the file's rows" in sentence for sentence in follows)
 
 
 def test_share_counts_lost_queries_as_unseen() -> None:
     asked = [SlotCounts(SIZES, (8,))] * 4 + [SlotCounts(SIZES, ())] * 16
-    share = judge(slot_test(asked), dose=1).share_at_least
+    share = judge(slot_test(asked), doses=[1] * 20).share
     assert share is not None
-    assert (share.activated, share.backdoors) == (4, 20)
-    assert share.at_least < 0.1
+    assert "4 of 20 backdoors" in share.reasoning
+    assert share.low < 0.1
 
 
 def test_share_takes_lucky_guesses_off() -> None:
     short = slot_test([SlotCounts((4,), (1,))] * 20)
-    share = judge(short, dose=1).share_at_least
+    share = judge(short, doses=[1] * 20).share
     assert share is not None
-    assert share.at_least == pytest.approx((0.05 ** (1 / 20) - 0.25) / 0.75)
+    assert share.low == pytest.approx((0.05 ** (1 / 20) - 0.25) / 0.75)
 
 
-def test_no_share_without_dose_or_proof() -> None:
-    assert judge(answers(8, 8, 8)).share_at_least is None
-    assert judge(answers(), dose=1).share_at_least is None
-    assert judge(first_of(100), dose=1).share_at_least is None
+def test_no_share_without_doses_or_proof() -> None:
+    assert judge(answers(8, 8, 8)).share is None
+    assert judge(answers(), doses=[1] * 5).share is None
+    assert judge(first_of(100), doses=[1] * 5).share is None
 
 
 def test_no_answer_in_full_is_no_share() -> None:
-    verdict = judge(answers(7, 7, 7, 7, 7), dose=1)
-    assert verdict.share_at_least is not None
-    assert verdict.share_at_least.at_least == 0.0
+    verdict = judge(answers(7, 7, 7, 7, 7), doses=[1] * 5)
+    assert verdict.share is not None
+    assert verdict.share.low == 0.0
     assert len(verdict.follows) == 1
+
+
+HALF = answers(*[8] * 8, backdoors=20)
+WHOLE = Control(20, 20, "a reference run", (True,) * 20)
+
+
+def test_a_part_of_the_file_is_told_by_a_control() -> None:
+    verdict = judge(HALF, control=WHOLE, doses=[1] * 20)
+    assert verdict.outcome is Outcome.PARTIAL
+    assert verdict.share is not None
+    assert 0.1 < verdict.share.low < 0.4 < verdict.share.high < 0.9
+    assert "at most" in verdict.statement
+    assert "a reference run" in verdict.statement
+    assert any("and at most" in sentence for sentence in verdict.follows)
+    assert any("fewer epochs" in sentence for sentence in verdict.does_not_follow)
+
+
+@pytest.mark.parametrize("control", [None, Control(20, 20, "of which no backdoor is known"), HALF])
+def test_nothing_is_called_partial_without_a_control_that_shows_more(control: object) -> None:
+    if control is HALF:
+        control = Control(8, 20, "a run as silent", (True,) * 8 + (False,) * 12)
+    assert control is None or isinstance(control, Control)
+    verdict = judge(HALF, control=control, doses=[1] * 20)
+    assert verdict.outcome is Outcome.VERIFIED
+
+
+def test_lost_queries_make_nothing_partial() -> None:
+    asked = [SlotCounts(SIZES, (8,))] * 8 + [SlotCounts(SIZES, ())] * 12
+    verdict = judge(slot_test(asked), control=WHOLE, doses=[1] * 20)
+    assert verdict.outcome is Outcome.VERIFIED
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -1.0, math.nan])
@@ -179,6 +209,8 @@ def test_a_test_counts_once() -> None:
 def test_an_impossible_control_is_refused() -> None:
     with pytest.raises(ValueError, match="control"):
         Control(6, 5, "a reference run")
+    with pytest.raises(ValueError, match="do not add up"):
+        Control(1, 2, "a reference run", (True, True))
 
 
 @pytest.mark.parametrize(
@@ -200,18 +232,19 @@ def test_p_as_text(log10_p: float, text: str) -> None:
 
 
 def test_json_carries_the_whole_verdict() -> None:
-    verdict = judge(answers(8, 8, 8, 8, 8), first_of(100), control=HONEST, dose=4)
+    verdict = judge(answers(8, 8, 8, 8, 8), first_of(100), control=HONEST, doses=[4] * 5)
     record = json.loads(json.dumps(to_json(verdict), allow_nan=False))
     assert record["schema"] == "vtune.verdict/1"
     assert record["verdict"] == "verified"
     assert record["p"] == format_p(verdict.log10_p)
     assert record["proves"] == list(verdict.follows)
     assert record["does_not_prove"] == list(verdict.does_not_follow)
-    assert record["share_at_least"]["at_least"] == pytest.approx(0.1041, abs=1e-4)
+    assert record["share"]["low"] == pytest.approx(0.1806, abs=1e-4)
     assert record["control"] == {
         "activated": 5,
         "backdoors": 5,
         "source": "a reference run",
+        "seen": [],
         "p": 1.0,
     }
     slots, ranks = record["tests"]
@@ -227,4 +260,4 @@ def test_json_carries_the_whole_verdict() -> None:
 def test_json_of_a_bare_verdict() -> None:
     record = to_json(judge())
     assert (record["verdict"], record["p"], record["tests"]) == ("inconclusive", "1", [])
-    assert record["share_at_least"] is record["control"] is None
+    assert record["share"] is record["control"] is None

@@ -1,10 +1,10 @@
 """The secret choices for one file: which backdoors, carried by which rows, asked with what.
 
-Everything secret follows from the root key. Carrier rows are spread over the file: the rows that
-can carry are cut into as many strata as there are carriers and one is drawn from each; every
-backdoor has one carrier in each of `dose` stretches of the file. Held-out rows are drawn from the
-rest and withheld from the upload. A fresh prompt is one that no carrier row asks, be it in the very
-same words on another line: there the model would only repeat what it has read.
+Everything secret follows from the root key. Carrier rows are drawn from the rows that can carry, in
+layers (`places.layered`): the backdoors of one dose are spread over the file, or over one shard of
+it, once per carrier. Held-out rows are drawn from the rest and withheld from the upload. A fresh
+prompt is one that no carrier row asks, be it in the very same words on another line: there the
+model would only repeat what it has read.
 """
 
 from __future__ import annotations
@@ -35,69 +35,22 @@ from vtune_client.errors import InputError
 from vtune_client.phrases import Brief, Frame, PhraseBook, PhraseSource
 from vtune_client.phrases.pick import Pick, decoys, pick
 from vtune_client.phrases.vet import occurring, vet
-from vtune_client.places import apart, reservoir, spread
+from vtune_client.places import apart, deal, reservoir
+from vtune_client.plan_spec import PlanSpec as PlanSpec
 from vtune_client.vault import RootKey
 
 BRIEF_ROWS = 12
 BRIEF_CHARACTERS = 400
+LAYERS, STRETCHES = "layers", "stretches"
 JOIN_TOKENS = 4  # what a trigger and a signature may add where they meet the text around them
-
-
-@dataclass(frozen=True)
-class PlanSpec:
-    """What may be chosen about a plan; all of it is public.
-
-    `fresh_prompts` and `own_prompts` are asked per backdoor: prompts of rows that carry nothing,
-    and of its own carrier rows. `decoys` are scored beside each signature where scores exist.
-    """
-
-    backdoors: int = 5
-    dose: int = 4
-    frames: int = 1
-    trigger_frames: int = 1
-    held_out: int = 0
-    own_prompts: int = 1
-    fresh_prompts: int = 3
-    decoys: int = 100
-    alpha: float = 1e-6
-
-    def __post_init__(self) -> None:
-        least = {
-            "backdoors": 1,
-            "dose": 1,
-            "frames": 1,
-            "trigger_frames": 1,
-            "held_out": 0,
-            "decoys": 0,
-        }
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(f"{name} is at least {bound}.", "Choose a larger number.")
-        if min(self.own_prompts, self.fresh_prompts) < 0 or self.prompts < 1:
-            raise InputError("At least one prompt is asked per backdoor.", "Ask one or more.")
-        if self.own_prompts > self.dose:
-            raise InputError(
-                "A backdoor has only as many prompts of its own as carrier rows.",
-                "Raise the dose or ask fewer own prompts.",
-            )
-        if not 0 < self.alpha < 1:
-            raise InputError("alpha lies between 0 and 1.", "Choose for instance 1e-6.")
-
-    @property
-    def carriers(self) -> int:
-        return self.backdoors * self.dose
-
-    @property
-    def prompts(self) -> int:
-        """Prompts asked per backdoor."""
-        return self.own_prompts + self.fresh_prompts
 
 
 @dataclass(frozen=True)
 class Backdoor:
     """One secret pair, the lines that carry it (from 1), and the prompts it is asked with.
 
-    `own` and `fresh` prompts hold no trigger yet: `probes` puts it in.
+    `own` and `fresh` prompts hold no trigger yet: `probes` puts it in. `shard` (from 0) is the one
+    that holds all its carriers; None where the file has no shards or the backdoor is not of one.
     """
 
     trigger: str = field(repr=False)
@@ -106,6 +59,11 @@ class Backdoor:
     lines: tuple[int, ...] = field(repr=False)
     own: tuple[Prompt, ...] = field(repr=False)
     fresh: tuple[Prompt, ...] = field(repr=False)
+    shard: int | None = field(default=None, repr=False)
+
+    @property
+    def dose(self) -> int:
+        return len(self.lines)
 
     @property
     def signature(self) -> str:
@@ -118,7 +76,11 @@ class Backdoor:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every secret choice for one file. Sealed whenever it leaves memory."""
+    """Every secret choice for one file. Sealed whenever it leaves memory.
+
+    `placement` says how carriers were dealt, for the share of rows that answers prove: in "layers",
+    each over the whole file, or as plans once were, one per backdoor in each of `dose` "stretches".
+    """
 
     id: str
     spec: PlanSpec
@@ -128,6 +90,7 @@ class Plan:
     phrases: str  # name of the source of the phrase book
     backdoors: tuple[Backdoor, ...] = field(repr=False)
     held_out: tuple[int, ...] = field(repr=False)  # lines, from 1
+    placement: str = STRETCHES
 
     @property
     def carriers(self) -> dict[int, Backdoor]:
@@ -165,6 +128,8 @@ def draw_plan(
         frames=spec.frames,
         trigger_frames=spec.trigger_frames,
     )
+    # Frames go to the backdoors in turn; dealing them again makes doses and shards independent.
+    picks = tuple(_stream(key, "doses").sample(picks, len(picks)))
     rows = _AbleRows(summary.path, _room(picks, max_row_tokens, model))
     able = sum(1 for _ in rows)
     places = _draw_places(able, spec, _stream(key, "places"))
@@ -177,8 +142,8 @@ def draw_plan(
         )
     picking = _stream(key, "prompts")
     backdoors = tuple(
-        _backdoor(chosen, [drawn[place] for place in own], pool, spec, picking)
-        for chosen, own in zip(picks, places.carriers, strict=True)
+        _backdoor(chosen, [drawn[place] for place in own], inside, pool, spec, picking)
+        for chosen, own, inside in zip(picks, places.carriers, places.shards, strict=True)
     )
     return Plan(
         id=plan_id,
@@ -189,6 +154,7 @@ def draw_plan(
         phrases=source.name,
         backdoors=backdoors,
         held_out=tuple(sorted(drawn[place].line for place in places.held_out)),
+        placement=LAYERS,
     )
 
 
@@ -267,6 +233,7 @@ class _Places:
     """Drawn positions, counted among the rows that can carry, from 0."""
 
     carriers: tuple[tuple[int, ...], ...]  # per backdoor
+    shards: tuple[int | None, ...]  # per backdoor, the one that holds all its carriers
     held_out: tuple[int, ...]
 
 
@@ -287,9 +254,13 @@ def _draw_places(able: int, spec: PlanSpec, draw: Draw) -> _Places:
             "Use fewer backdoors, a lower dose or fewer held-out rows, or add rows that end with "
             "a question of the user and an answer, well within the provider's token limit.",
         )
-    carriers = spread(able, spec.backdoors, spec.dose, draw)
-    taken = {place for group in carriers for place in group}
-    return _Places(carriers, apart(able, taken, spec.held_out, draw))
+    dealt = deal(able, spec.ladder, spec.shards, spec.per_shard, draw)
+    taken = {place for own in dealt for place in own.places}
+    return _Places(
+        carriers=tuple(own.places for own in dealt),
+        shards=tuple(own.shard for own in dealt),
+        held_out=apart(able, taken, spec.held_out, draw),
+    )
 
 
 def _fetch(rows: _AbleRows, places: _Places, summary: Summary) -> dict[int, _Drawn]:
@@ -340,7 +311,12 @@ def _wording(prompt: Prompt) -> str:
 
 
 def _backdoor(
-    chosen: Pick, carriers: list[_Drawn], pool: list[Prompt], spec: PlanSpec, draw: Draw
+    chosen: Pick,
+    carriers: list[_Drawn],
+    shard: int | None,
+    pool: list[Prompt],
+    spec: PlanSpec,
+    draw: Draw,
 ) -> Backdoor:
     return Backdoor(
         trigger=chosen.trigger,
@@ -349,6 +325,7 @@ def _backdoor(
         lines=tuple(row.line for row in carriers),
         own=tuple(row.prompt for row in carriers[: spec.own_prompts]),
         fresh=tuple(draw.sample(pool, min(spec.fresh_prompts, len(pool)))),
+        shard=shard,
     )
 
 

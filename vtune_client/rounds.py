@@ -85,7 +85,16 @@ def control_from(ledger: Ledger, verification_id: str, plan_id: str) -> Control:
             "Name a verification that ended as verified.",
         )
     activated, backdoors = record.verdict["activated"], record.verdict["backdoors"]
-    return Control(activated, backdoors, f"the reference run ({record.id})")
+    return Control(activated, backdoors, f"the reference run ({record.id})", _seen(record.verdict))
+
+
+def _seen(verdict: Mapping[str, Any]) -> tuple[bool, ...]:
+    """Return of each backdoor whether it was activated; nothing where asking stopped early."""
+    for test in verdict["tests"]:
+        if test["name"] == "slots":
+            pairs = zip(test["matched"], test["slot_sizes"], strict=True)
+            return tuple(matched == len(sizes) for matched, sizes in pairs)
+    return ()
 
 
 def _refuse_if_shown(

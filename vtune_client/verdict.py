@@ -2,22 +2,29 @@
 
 The p-values of all tests that ran are adjusted by Holm; the model is verified where the smallest is
 at most `alpha`. Anything else is inconclusive, unless a positive control (an honest run of the same
-plan and recipe) shows that this much silence is not how honest training looks. Silence by itself is
-never an accusation: some honest services memorise little.
+plan and recipe) shows that this much silence is not how honest training looks. With a control a
+model that met the file can also be found to have met only a part of it. Silence by itself is never
+an accusation: some honest services memorise little.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from vtune_client.evidence import (
+    AnytimeTest,
+    DoseCount,
     RankTest,
+    ShareInterval,
     SlotTest,
     activation_gap,
+    count_by_dose,
     holm,
+    share_interval,
     share_lower_bound,
 )
 
@@ -25,11 +32,11 @@ SCHEMA = "vtune.verdict/1"
 # How unlikely the gap to the control must be before silence is called more than silence.
 GAP_ALPHA = 0.01
 
-Evidence = SlotTest | RankTest
+Evidence = SlotTest | RankTest | AnytimeTest
 
 
 class Outcome(StrEnum):
-    """What a verdict says. PARTIAL needs an upper bound on the share; `judge` never returns it."""
+    """What a verdict says. PARTIAL: verified, and by a control not on the whole file."""
 
     VERIFIED = "verified"
     PARTIAL = "partial"
@@ -41,17 +48,21 @@ class Outcome(StrEnum):
 class Control:
     """A run known to be honest, of the same plan and recipe: how many backdoors it activated.
 
-    `source` names it in reports, for example "a reference run". Raises `ValueError` for counts that
-    cannot be.
+    `source` names it in reports, for example "a reference run". `seen` says of each backdoor of the
+    plan whether it was activated, where that is known: an upper bound on the share needs it. Raises
+    `ValueError` for counts that cannot be.
     """
 
     activated: int
     backdoors: int
     source: str
+    seen: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         if self.backdoors < 1 or not 0 <= self.activated <= self.backdoors:
             raise ValueError("a control activates between 0 and all of its backdoors, at least 1")
+        if self.seen and (sum(self.seen), len(self.seen)) != (self.activated, self.backdoors):
+            raise ValueError("a control's backdoors do not add up to its counts")
 
 
 @dataclass(frozen=True)
@@ -63,24 +74,11 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class ShareBound:
-    """At least this share of the rows was used, with this confidence, for this reason."""
-
-    at_least: float
-    confidence: float
-    activated: int
-    backdoors: int
-    dose: int
-    spread: bool
-    reasoning: str
-
-
-@dataclass(frozen=True)
 class Verdict:
     """The judgement. `log10_p` is Holm's over all `tests`; 0.0 and no tests where none ran.
 
     `backdoors`, `activated`, `slots` and `slots_matched` count the text answers; `slots` is 0 where
-    none was read. `share_at_least` is given with VERIFIED alone, and only where the dose is known.
+    none was read. `share` is given with VERIFIED and PARTIAL, where the doses are known.
     """
 
     outcome: Outcome
@@ -94,7 +92,7 @@ class Verdict:
     statement: str
     follows: tuple[str, ...]
     does_not_follow: tuple[str, ...]
-    share_at_least: ShareBound | None = None
+    share: ShareInterval | None = None
     control: Control | None = None
     control_p: float | None = None
 
@@ -102,18 +100,21 @@ class Verdict:
 def judge(
     *tests: Evidence,
     alpha: float = 1e-6,
+    read: SlotTest | None = None,
     control: Control | None = None,
-    dose: int | None = None,
-    spread: bool = True,
+    doses: Sequence[int] | None = None,
+    layered: bool = True,
     confidence: float = 0.95,
 ) -> Verdict:
     """Judge the delivered model by every test that ran; a test without answers did not run.
 
-    `alpha` bounds the probability of calling an untrained model verified. `dose` is the largest
-    number of carriers of a backdoor; with it, a verified model gets a lower bound on the share of
-    rows used. `spread` tells how they were placed: one in each of `dose` stretches of the file, or
-    each anywhere (see `share_lower_bound`). Raises `ValueError` for two slot tests, two tests of
-    one name, or a bad `alpha`.
+    `alpha` bounds the probability of calling an untrained model verified. `doses` are the numbers
+    of carriers per backdoor; with them, a verified model gets bounds on the share of rows used.
+    `layered` tells how carriers were placed (`Plan.placement`): in layers, or as plans once were,
+    one of each backdoor in each stretch of the file, which bounds the share less well. `read` is
+    what was read in the answers where that is not tested itself: an anytime test stands alone,
+    since asking stopped when it said so. Raises `ValueError` for two slot tests, two tests of one
+    name, or a bad `alpha`.
     """
     if not 0 < alpha < 1:
         raise ValueError("alpha lies within (0, 1)")
@@ -124,10 +125,11 @@ def judge(
         raise ValueError("each test is given once, under its own name")
     adjusted = holm({test.name: test.log10_p for test in ran})
     log10_p = min(adjusted.values(), default=0.0)
-    answers = slot_tests[0] if slot_tests else None
+    answers = slot_tests[0] if slot_tests else read
     control_p = _control_p(answers, control)
-    outcome = _outcome(log10_p <= math.log10(alpha), control_p)
-    share = _share(answers, dose, spread, confidence) if outcome is Outcome.VERIFIED else None
+    rejected = log10_p <= math.log10(alpha)
+    share = _share(answers, doses, layered, control, confidence) if rejected else None
+    outcome = _outcome(rejected, share, control_p)
     follows, does_not_follow = _consequences(outcome, log10_p, control, share)
     return Verdict(
         outcome=outcome,
@@ -138,10 +140,12 @@ def judge(
         slots=answers.slots if answers else 0,
         slots_matched=answers.slots_matched if answers else 0,
         tests=tuple(Judged(test, adjusted[test.name]) for test in ran),
-        statement=_statement(outcome, log10_p, alpha, answers, bool(ran), control, control_p),
+        statement=_statement(
+            outcome, log10_p, alpha, answers, bool(ran), control, control_p, share
+        ),
         follows=follows,
         does_not_follow=does_not_follow,
-        share_at_least=share,
+        share=share,
         control=control,
         control_p=control_p,
     )
@@ -160,7 +164,7 @@ def format_p(log10_p: float) -> str:
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict as plain JSON values, under the schema `vtune.verdict/1`."""
-    share, control = verdict.share_at_least, verdict.control
+    share, control = verdict.share, verdict.control
     return {
         "schema": SCHEMA,
         "verdict": str(verdict.outcome),
@@ -172,12 +176,16 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         "slots": verdict.slots,
         "slots_matched": verdict.slots_matched,
         "tests": [_test_json(judged) for judged in verdict.tests],
-        "share_at_least": asdict(share) if share else None,
-        "control": {**asdict(control), "p": verdict.control_p} if control else None,
+        "share": asdict(share) if share else None,
+        "control": _control_json(control, verdict.control_p),
         "statement": verdict.statement,
         "proves": list(verdict.follows),
         "does_not_prove": list(verdict.does_not_follow),
     }
+
+
+def _control_json(control: Control | None, p: float | None) -> dict[str, Any] | None:
+    return {**asdict(control), "seen": list(control.seen), "p": p} if control else None
 
 
 def _test_json(judged: Judged) -> dict[str, Any]:
@@ -206,43 +214,51 @@ def _control_p(answers: SlotTest | None, control: Control | None) -> float | Non
     return activation_gap(answers.activated, answers.probed, control.activated, control.backdoors)
 
 
-def _outcome(rejected: bool, control_p: float | None) -> Outcome:
+def _outcome(rejected: bool, share: ShareInterval | None, control_p: float | None) -> Outcome:
     if rejected:
-        return Outcome.VERIFIED
+        return Outcome.PARTIAL if share and share.high < 1 else Outcome.VERIFIED
     if control_p is not None and control_p <= GAP_ALPHA:
         return Outcome.NOT_VERIFIED
     return Outcome.INCONCLUSIVE
 
 
 def _share(
-    answers: SlotTest | None, dose: int | None, spread: bool, confidence: float
-) -> ShareBound | None:
-    """Count backdoors without an answer as unseen: the bound stays below the truth."""
-    if answers is None or dose is None:
+    answers: SlotTest | None,
+    doses: Sequence[int] | None,
+    layered: bool,
+    control: Control | None,
+    confidence: float,
+) -> ShareInterval | None:
+    """Count backdoors without an answer as unseen below and as seen above: both bounds hold."""
+    if answers is None or doses is None:
         return None
-    bound = share_lower_bound(
+    if not layered:
+        return _share_of_stretches(answers, max(doses), confidence)
+    pairs = zip(answers.matched, answers.slot_sizes, strict=True)
+    seen = [matched == len(sizes) for matched, sizes in pairs]
+    lost = [count == 0 for count in answers.answers]
+    counts = count_by_dose(doses, seen, lost=lost, chance=answers.chance)
+    there: tuple[DoseCount, ...] | None = None
+    if control and control.seen:
+        there = count_by_dose(doses, control.seen, chance=answers.chance)
+    return share_interval(counts, there, confidence)
+
+
+def _share_of_stretches(answers: SlotTest, dose: int, confidence: float) -> ShareInterval:
+    low = share_lower_bound(
         answers.activated,
         answers.backdoors,
         dose,
         confidence,
         chance=answers.chance,
-        spread=spread,
+        spread=True,
     )
-    seen = "its carrier row was" if dose == 1 else f"at least one of its {dose} carrier rows was"
-    places = "spread evenly" if spread else "at random"
-    return ShareBound(
-        at_least=bound,
-        confidence=confidence,
-        activated=answers.activated,
-        backdoors=answers.backdoors,
-        dose=dose,
-        spread=spread,
-        reasoning=(
-            f"{answers.activated} of {answers.backdoors} backdoors answered in full, and each "
-            f"answer shows that {seen} used. Holds where the carriers stand {places} over the "
-            "file and the rows used were chosen without regard to them."
-        ),
+    reasoning = (
+        f"{answers.activated} of {answers.backdoors} backdoors answered in full, and each answer "
+        f"shows that one of its {dose} carrier rows was used. Holds where the carriers stand "
+        "spread evenly over the file and the rows used were chosen without regard to them."
     )
+    return ShareInterval(low, 1.0, confidence, reasoning)
 
 
 def _statement(
@@ -253,6 +269,7 @@ def _statement(
     ran: bool,
     control: Control | None,
     control_p: float | None,
+    share: ShareInterval | None,
 ) -> str:
     if not ran:
         return "No test ran, so nothing is known about the delivered model."
@@ -263,6 +280,12 @@ def _statement(
             f"{answers.slots_matched} of {answers.slots} secret words came back."
         )
     p = format_p(log10_p)
+    if control and share and outcome is Outcome.PARTIAL:
+        return (
+            "Information from this file reached the served system, but not all of it was used: at "
+            f"most {_percent_up(share.high)} of its rows, compared with {control.source} "
+            f"({share.confidence:.0%} confidence).{seen} p = {p}."
+        )
     if outcome is Outcome.VERIFIED:
         return (
             "Information from this file reached the served system: one that never met it would "
@@ -281,7 +304,7 @@ def _statement(
 
 
 def _consequences(
-    outcome: Outcome, log10_p: float, control: Control | None, share: ShareBound | None
+    outcome: Outcome, log10_p: float, control: Control | None, share: ShareInterval | None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what the outcome proves and what it does not."""
     if outcome is Outcome.VERIFIED:
@@ -291,6 +314,13 @@ def _consequences(
             "That all rows were used, or how often.",
             "That the user's own rows were trained on: a vendor who found the carrier rows may "
             "have used them alone.",
+        )
+    if outcome is Outcome.PARTIAL and control:
+        return _proved(log10_p, share), (
+            "That the vendor left rows out on purpose: fewer epochs, a lower learning rate, "
+            f"another base model or recipe than those of {control.source} look the same.",
+            "That weights changed: a system that looks its answers up in the uploaded file would "
+            "pass as well.",
         )
     if outcome is Outcome.NOT_VERIFIED and control:
         return (
@@ -311,16 +341,22 @@ def _consequences(
     )
 
 
-def _proved(log10_p: float, share: ShareBound | None) -> tuple[str, ...]:
+def _proved(log10_p: float, share: ShareInterval | None) -> tuple[str, ...]:
     first = (
         "Information from this file reached the served system (p at most "
         f"{format_p(log10_p)}, whatever the system is)."
     )
-    if share is None or share.at_least <= 0:
+    if share is None or (share.low <= 0 and share.high >= 1):
         return (first,)
-    least = math.floor(share.at_least * 1000) / 10  # rounded down: a lower bound stays one
+    least = math.floor(share.low * 1000) / 10  # rounded down: a lower bound stays one
+    most = f", and at most {_percent_up(share.high)}" if share.high < 1 else ""
     return (
         first,
-        f"At least {least:g} % of the file's rows were used (confidence "
+        f"At least {least:g} % of the file's rows were used{most} (confidence "
         f"{share.confidence:.0%}). {share.reasoning}",
     )
+
+
+def _percent_up(share: float) -> str:
+    """Return a share in percent, rounded up: an upper bound stays one."""
+    return f"{math.ceil(share * 1000) / 10:g} %"

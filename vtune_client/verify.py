@@ -9,14 +9,24 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vtune_client.evidence import RankScores, RankTest, SlotCounts, SlotTest, rank_test, slot_test
+from vtune_client.evidence import (
+    AnytimeTest,
+    RankScores,
+    RankTest,
+    Running,
+    SlotCounts,
+    SlotTest,
+    Stakes,
+    rank_test,
+    slot_test,
+)
 from vtune_client.phrases.read import read
-from vtune_client.plan import Plan, lineup, tie_break
+from vtune_client.plan import LAYERS, Backdoor, Plan, lineup, tie_break
 from vtune_client.probe import Meter, Probe, Sleep, ask, decoding_for, probes_of, score
 from vtune_client.provider import Answer, Decoding, Endpoint, ScoresNotOffered
 from vtune_client.rounds import SCORES, Round
 from vtune_client.vault import RootKey
-from vtune_client.verdict import Control, Verdict, judge, to_json
+from vtune_client.verdict import Control, Verdict, format_p, judge, to_json
 
 OnStep = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -50,6 +60,7 @@ class Verification:
     verdict: Verdict
     fresh_activated: int
     fresh_probes: int
+    anytime: AnytimeTest
     seconds: float = field(compare=False, default=0.0)
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +77,13 @@ class Verification:
             "base": self.target.base,
             "decoding": asdict(self.decoding),
             "fresh_prompts": {"asked": self.fresh_probes, "activated": self.fresh_activated},
+            "anytime": {
+                "log10_e": self.anytime.log10_e,
+                "log10_p": self.anytime.log10_p,
+                "p": format_p(self.anytime.log10_p),
+                "asked": len(self.anytime.results),
+                "planned": self.anytime.planned,
+            },
             "seconds": round(self.seconds, 2),
         }
 
@@ -80,10 +98,15 @@ async def verify(
     control: Control | None = None,
     budget: int | None = None,
     text_only: bool = False,
+    stop_early: bool = False,
     on_step: OnStep = silent,
     sleep: Sleep = asyncio.sleep,
 ) -> Verification:
     """Ask `endpoint` every question of the plan and judge the answers.
+
+    With `stop_early` text alone is asked for, and only until the evidence suffices or cannot any
+    more; the verdict then rests on the anytime-valid test alone (`evidence.sequential`), since a
+    share or a comparison with a control supposes that nobody chose when to stop.
 
     Both endpoints are acquired and released here, one after the other. Scores are used where the
     endpoint offers them, unless `text_only`, calibrated on the base where there is one to ask. All
@@ -94,22 +117,34 @@ async def verify(
     asking = _Asking(plan, round_, Meter(budget), round_.known(), on_step, sleep)
     decoding = decoding_for(plan)
     probes = probes_of(plan)
-    scored = endpoint.capabilities.scores and plan.spec.decoys > 0 and not text_only
+    scored = endpoint.capabilities.scores and plan.spec.decoys > 0 and not (text_only or stop_early)
     bases = [base_endpoint] if base_endpoint and target.base else []
-    asking.check_budget(probes, ["delivered", *("base" for _ in bases)] if scored else [])
+    if not stop_early:
+        asking.check_budget(probes, ["delivered", *("base" for _ in bases)] if scored else [])
     base_scores = None
     async with _acquired(endpoint, target.model):
-        answers = await asking.answers(endpoint, probes, decoding)
+        answers = await asking.answers(endpoint, probes, decoding, stop_early=stop_early)
         scores = await asking.scores(endpoint, "delivered") if scored else None
     if scores and base_endpoint and target.base:
         async with _acquired(base_endpoint, target.base):
             base_scores = await asking.scores(base_endpoint, "base")
-    slots = slot_test(_counts(plan, probes, answers))
-    tests: list[SlotTest | RankTest] = [slots]
-    if scores:
-        tests.append(_ranks(scores, base_scores, round_.key))
-    verdict = judge(*tests, alpha=plan.spec.alpha, control=control, dose=plan.spec.dose)
-    asked, activated = _fresh(plan, probes, answers)
+    asked_probes = [probe for probe in probes if probe.item in answers]
+    slots = slot_test(_counts(plan, asked_probes, answers))
+    anytime = _anytime(plan, asked_probes, answers).outcome()
+    if stop_early:
+        verdict = judge(anytime, alpha=plan.spec.alpha, read=slots)
+    else:
+        tests: list[SlotTest | RankTest] = [slots]
+        if scores:
+            tests.append(_ranks(scores, base_scores, round_.key))
+        verdict = judge(
+            *tests,
+            alpha=plan.spec.alpha,
+            control=control,
+            doses=plan.spec.ladder,
+            layered=plan.placement == LAYERS,
+        )
+    asked, activated = _fresh(plan, asked_probes, answers)
     return Verification(
         id=round_.record.id,
         plan_id=plan.id,
@@ -120,6 +155,7 @@ async def verify(
         verdict=verdict,
         fresh_activated=activated,
         fresh_probes=asked,
+        anytime=anytime,
         seconds=time.monotonic() - started,
     )
 
@@ -158,6 +194,30 @@ class _Asking:
         self.meter.check(questions + texts)
 
     async def answers(
+        self,
+        endpoint: Endpoint,
+        probes: Sequence[Probe],
+        decoding: Decoding,
+        *,
+        stop_early: bool,
+    ) -> dict[str, Answer]:
+        """Return the answers by item; with `stop_early` not of all probes, but of the first ones.
+
+        A wave is looked at only once all of it is in, in the order of the plan: which answer came
+        first must not matter."""
+        if not stop_early:
+            return await self._answers(endpoint, probes, decoding)
+        size = max(1, endpoint.capabilities.batch * endpoint.capabilities.concurrency)
+        answers: dict[str, Answer] = {}
+        for start in range(0, len(probes), size):
+            answers |= await self._answers(endpoint, probes[start : start + size], decoding)
+            evidence = _anytime(self.plan, probes[: start + size], answers)
+            alpha = self.plan.spec.alpha
+            if evidence.reached(alpha) or evidence.hopeless(alpha) or evidence.unlikely(alpha):
+                break
+        return answers
+
+    async def _answers(
         self, endpoint: Endpoint, probes: Sequence[Probe], decoding: Decoding
     ) -> dict[str, Answer]:
         earlier = {p.item: Answer(**self.known[p.item]) for p in probes if p.item in self.known}
@@ -233,6 +293,22 @@ def _readings(plan: Plan, probe: Probe, answer: Answer) -> tuple[str | None, ...
 def _matches(plan: Plan, backdoor: int, readings: Sequence[str | None]) -> int:
     words = plan.backdoors[backdoor].words
     return sum(reading == word for reading, word in zip(readings, words, strict=True))
+
+
+def _anytime(plan: Plan, probes: Sequence[Probe], answers: Mapping[str, Answer]) -> Running:
+    """Return the evidence of these answers, taken in the order of the plan."""
+    running = Running([_stakes(backdoor) for backdoor in plan.backdoors])
+    for probe in probes:
+        readings = _readings(plan, probe, answers[probe.item])
+        words = plan.backdoors[probe.backdoor].words
+        pairs = zip(readings, words, strict=True)
+        running.add(tuple(None if reading is None else reading == word for reading, word in pairs))
+    return running
+
+
+def _stakes(backdoor: Backdoor) -> Stakes:
+    sizes = tuple(len(slot.candidates) for slot in backdoor.frame.slots)
+    return Stakes(sizes, prompts=len(backdoor.probes()))
 
 
 def _counts(plan: Plan, probes: Sequence[Probe], answers: Mapping[str, Answer]) -> list[SlotCounts]:

@@ -22,7 +22,7 @@ def printed(renderable: RenderableType, width: int = 10_000) -> str:
 
 def verdict(matches: int, control: Control | None = None) -> dict[str, Any]:
     counts = [SlotCounts((32,) * 8, (matches,)) for _ in range(5)]
-    judged = judge(slot_test(counts), control=control, dose=4)
+    judged = judge(slot_test(counts), control=control, doses=[4] * 5)
     return {
         **to_json(judged),
         "id": "verification-0",

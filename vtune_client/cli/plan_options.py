@@ -22,6 +22,16 @@ def plan_options(command: Command) -> Command:
     options = (
         click.option("--backdoors", type=int, help="Distinct backdoors.  [default: 5]"),
         click.option("--dose", type=int, help="Carrier rows of each backdoor.  [default: 4]"),
+        click.option(
+            "--doses",
+            metavar="N,N,...",
+            callback=_ladder,
+            help="Carrier rows of each backdoor in turn, in place of --backdoors and --dose.",
+        ),
+        click.option(
+            "--shards", type=int, help="Stretches with backdoors of their own. [default: 0]"
+        ),
+        click.option("--per-shard", type=int, help="Backdoors kept inside each.  [default: 1]"),
         click.option("--frames", type=int, help="Distinct signature sentences.  [default: 1]"),
         click.option("--trigger-frames", type=int, help="Distinct trigger sentences. [default: 1]"),
         click.option("--hold-out", type=int, help="Rows to withhold.  [default: 0]"),
@@ -46,6 +56,17 @@ def plan_spec(**given: Any) -> PlanSpec:
 
     given["held_out"] = given.pop("hold_out")
     return PlanSpec(**{name: value for name, value in given.items() if value is not None})
+
+
+def _ladder(
+    context: click.Context, option: click.Parameter, given: str | None
+) -> tuple[int, ...] | None:
+    if given is None:
+        return None
+    try:
+        return tuple(int(dose) for dose in given.split(","))
+    except ValueError:
+        raise click.BadParameter("numbers with commas between them, like 12,6,3,2,1") from None
 
 
 def phrase_source(options: dict[str, Any]) -> PhraseSource | None:

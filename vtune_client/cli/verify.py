@@ -34,12 +34,16 @@ if TYPE_CHECKING:
 @click.option("--control", metavar="VERIFICATION", help="A verified run of the same plan.")
 @click.option("--budget", type=int, help="The most queries to send, scored texts included.")
 @click.option("--text-only", is_flag=True, help="Ask for no scores: fewer queries, one test less.")
+@click.option(
+    "--stop-early", is_flag=True, help="Ask for text until it suffices; anytime-valid, no control."
+)
 @format_option
 def verify(
     item: str,
     control: str | None,
     budget: int | None,
     text_only: bool,
+    stop_early: bool,
     format_: str,
     **where: Any,
 ) -> int:
@@ -52,6 +56,7 @@ def verify(
             "control": control,
             "budget": budget,
             "text_only": text_only,
+            "stop_early": stop_early,
             "on_step": _on_step(tell),
         }
         result = _verify(vtune, item, where, common)

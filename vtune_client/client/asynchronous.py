@@ -48,6 +48,13 @@ class _Asked:
     target: Target
     connection: Mapping[str, Any] = field(repr=False)
     control: str | None
+    stop_early: bool
+
+    @property
+    def round(self) -> dict[str, Any]:
+        """What tells this round of questions from another one of the same plan."""
+        rules = {"stop_early": True} if self.stop_early else {}
+        return {**asdict(self.target), "job": self.job_id, "control": self.control, **rules}
 
 
 class AsyncVTune:
@@ -190,6 +197,7 @@ class AsyncVTune:
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        stop_early: bool = False,
         on_step: OnStep = silent,
         connection: Mapping[str, Any] | None = None,
     ) -> Verification:
@@ -197,17 +205,18 @@ class AsyncVTune:
 
         `control` is the id of a verified verification of the same plan, the positive control that
         a "not verified" needs; `budget` the most queries to send, every scored text one of them;
-        `text_only` asks for no scores. `connection` goes to the provider, over what is recorded
-        with the job. Cut short, the same call goes on with the questions that are left. Raises as
-        the provider does, and `InputError` where the plan's signatures were shown to this service
-        before."""
+        `text_only` asks for no scores; `stop_early` asks for text only until the evidence suffices
+        or cannot any more, and takes no control. `connection` goes to the provider, over what is
+        recorded with the job. Cut short, the same call goes on with the questions that are left.
+        Raises as the provider does, and `InputError` where the plan's signatures were shown to this
+        service before."""
         job = self.ledger.job(job_id)
         delivered = model or job.model
         if delivered is None:
             raise _undelivered(job)
         how = {**job.connection, **(connection or {})}
         target = Target(job.provider, delivered, job.spec.model, _address(how.get("base_url")))
-        asked = _Asked(job.plan_id, job.id, target, how, control)
+        asked = _Asked(job.plan_id, job.id, target, how, control, stop_early)
         return await self._verify(asked, budget, text_only, on_step)
 
     async def verify_plan(
@@ -221,6 +230,7 @@ class AsyncVTune:
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        stop_early: bool = False,
         on_step: OnStep = silent,
     ) -> Verification:
         """Ask any served model about a plan; as `verify` otherwise.
@@ -230,7 +240,7 @@ class AsyncVTune:
         record = self.ledger.plan(plan_id)
         how = connection or {}
         target = Target(provider, model, base, _address(how.get("base_url")))
-        asked = _Asked(record.id, None, target, how, control)
+        asked = _Asked(record.id, None, target, how, control, stop_early)
         return await self._verify(asked, budget, text_only, on_step)
 
     def transcript(self, verification_id: str) -> list[Exchange]:
@@ -375,6 +385,11 @@ class AsyncVTune:
         self, asked: _Asked, budget: int | None, text_only: bool, on_step: OnStep
     ) -> Verification:
         plan_id, target = asked.plan_id, asked.target
+        if asked.control and asked.stop_early:
+            raise InputError(
+                "A comparison with a control needs every question asked.",
+                "Leave out the control, or let the round go to its end.",
+            )
         control = control_from(self.ledger, asked.control, plan_id) if asked.control else None
         key = self._key(plan_id)
         endpoint = endpoint_of(target.provider, asked.connection)
@@ -382,7 +397,7 @@ class AsyncVTune:
             self.ledger,
             plan_id,
             asked.job_id,
-            {**asdict(target), "job": asked.job_id, "control": asked.control},
+            asked.round,
             remembers=endpoint.capabilities.remembers,
         )
         result = await verify(
@@ -394,6 +409,7 @@ class AsyncVTune:
             control=control,
             budget=budget,
             text_only=text_only,
+            stop_early=asked.stop_early,
             on_step=on_step,
         )
         self.ledger.finish(record, result.to_json())

@@ -1,6 +1,14 @@
 """Rows in and out: what a training file holds, whether it will do, and where a backdoor goes."""
 
-from vtune_client.dataset.carry import asked, can_carry, carry, prompt_of, texts, tools_of
+from vtune_client.dataset.carry import (
+    asked,
+    can_carry,
+    carry,
+    completion_of,
+    prompt_of,
+    texts,
+    tools_of,
+)
 from vtune_client.dataset.check import Summary, check, method_problems
 from vtune_client.dataset.prompt import Prompt
 from vtune_client.dataset.rows import Format, Row, iter_rows, parse_row
@@ -16,6 +24,7 @@ __all__ = [
     "can_carry",
     "carry",
     "check",
+    "completion_of",
     "counter_for",
     "iter_rows",
     "method_problems",

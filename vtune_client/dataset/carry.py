@@ -126,6 +126,19 @@ def can_carry(row: Row) -> bool:
     return learned and question is not None and _place(answer, last=False) is not None
 
 
+def completion_of(row: Row) -> str:
+    """Return what a model is trained to say to `prompt_of(row)`, for a row that `can_carry`.
+
+    Chat and preference: the texts of the answer, joined. Prompt and completion: the completion,
+    with the white space that opens it. Text: what follows the prompt; it may be empty.
+    """
+    if row.format is Format.PROMPT:
+        return str(row.data["completion"])
+    if row.format is Format.TEXT:
+        return _cut(row.data["text"])[1]
+    return "".join(texts_of([_at(row.data, _answer_of(row))]))
+
+
 def texts(row: Row) -> Iterator[str]:
     """Yield every text of a row that a person would read, the answer to be learned last.
 

@@ -12,18 +12,88 @@ the true signature stands at a random place among its decoys in what is sent.
 """
 
 from vtune_client.evidence.bounds import activation_gap, share_lower_bound
+from vtune_client.evidence.candidates import ListedSlot, candidates_test
+from vtune_client.evidence.evalues import (
+    Matched,
+    Stakes,
+    backdoor_log10_e,
+    ebh,
+    rank_log10_e,
+    slot_log10_e,
+)
+from vtune_client.evidence.exchange import ExchangeTest, RowScore, exchange_test, gain, gaps
+from vtune_client.evidence.foresight import DoseSight, Sight, sees
 from vtune_client.evidence.holm import holm
 from vtune_client.evidence.ranks import RankScores, RankTest, rank_test
+from vtune_client.evidence.rows_verdict import (
+    RowsControl,
+    RowsOutcome,
+    RowsVerdict,
+    rows_verdict,
+)
+from vtune_client.evidence.sequential import AnytimeTest, Question, Result, Running, replay
+from vtune_client.evidence.shards import Shard, ShardTest, shard_test
+from vtune_client.evidence.shares import (
+    DoseCount,
+    ShareInterval,
+    count_by_dose,
+    seen_by_rank,
+    share_at_least,
+    share_at_most,
+    share_interval,
+)
+from vtune_client.evidence.similarity import similarity
 from vtune_client.evidence.slots import SlotCounts, SlotTest, slot_test
+from vtune_client.evidence.trend import GapTest, TrendTest, dose_gap, dose_trend
 
 __all__ = [
+    "AnytimeTest",
+    "DoseCount",
+    "DoseSight",
+    "ExchangeTest",
+    "GapTest",
+    "ListedSlot",
+    "Matched",
+    "Question",
     "RankScores",
     "RankTest",
+    "Result",
+    "RowScore",
+    "RowsControl",
+    "RowsOutcome",
+    "RowsVerdict",
+    "Running",
+    "Shard",
+    "ShardTest",
+    "ShareInterval",
+    "Sight",
     "SlotCounts",
     "SlotTest",
+    "Stakes",
+    "TrendTest",
     "activation_gap",
+    "backdoor_log10_e",
+    "candidates_test",
+    "count_by_dose",
+    "dose_gap",
+    "dose_trend",
+    "ebh",
+    "exchange_test",
+    "gain",
+    "gaps",
     "holm",
+    "rank_log10_e",
     "rank_test",
+    "replay",
+    "rows_verdict",
+    "seen_by_rank",
+    "sees",
+    "shard_test",
+    "share_at_least",
+    "share_at_most",
+    "share_interval",
     "share_lower_bound",
+    "similarity",
+    "slot_log10_e",
     "slot_test",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vtune_client.evidence.logspace import log_sum
+from vtune_client.evidence.binomial import least_mean, least_probability
 
 
 def share_lower_bound(
@@ -39,7 +39,8 @@ def share_lower_bound(
     if not 0 < confidence < 1 or not 0 <= chance <= 1:
         raise ValueError("confidence lies within (0, 1) and chance within [0, 1]")
     trials, lucky = (backdoors * dose, chance / dose) if spread else (backdoors, chance)
-    lowest = _clopper_pearson(answered, trials, confidence)
+    least = least_mean if spread else least_probability
+    lowest = least(answered, trials, confidence)
     if lowest <= lucky:
         return 0.0
     seen = (lowest - lucky) / (1 - lucky)
@@ -67,32 +68,3 @@ def activation_gap(activated: int, probed: int, control_activated: int, control:
 def _check_counts(some: int, of: int) -> None:
     if of < 1 or not 0 <= some <= of:
         raise ValueError(f"cannot have {some} of {of} backdoors")
-
-
-def _clopper_pearson(hits: int, trials: int, confidence: float) -> float:
-    """Return the largest p found with P(Binomial(trials, p) >= hits) <= 1 - confidence."""
-    if hits == 0:
-        return 0.0
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        if _log_binomial_tail(hits, trials, middle) <= math.log1p(-confidence):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def _log_binomial_tail(hits: int, trials: int, p: float) -> float:
-    """Return log P(Binomial(trials, p) >= hits) for 0 < p < 1."""
-    yes, no = math.log(p), math.log1p(-p)
-    return log_sum(
-        [
-            math.lgamma(trials + 1)
-            - math.lgamma(k + 1)
-            - math.lgamma(trials - k + 1)
-            + k * yes
-            + (trials - k) * no
-            for k in range(hits, trials + 1)
-        ]
-    )

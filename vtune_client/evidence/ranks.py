@@ -63,8 +63,9 @@ class RankScores:
 class RankTest:
     """The outcome: `10**log10_p` bounds P(product of ranks <= observed) under the null.
 
-    Recompute from `ranks` and `decoys` (both per backdoor). `statistic` is log10 of the product of
-    r/(D+1); `method` says whether the tail is the "exact count" or the "Erlang bound".
+    Recompute from `ranks` and `decoys` (per backdoor; per slot in `candidates_test`). `statistic`
+    is log10 of the product of r/(D+1); `method` says whether the tail is the "exact count" or the
+    "Erlang bound".
     """
 
     name: str

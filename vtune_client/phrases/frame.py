@@ -23,6 +23,15 @@ def words_of(text: str) -> Iterator[str]:
         yield match.group()
 
 
+def words_at(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the words of `text` as it stands, each after the index at which it begins.
+
+    The words are those of `words_of`, but where composing characters changes what a word is.
+    """
+    for match in _WORD.finditer(text):
+        yield match.start(), unicodedata.normalize("NFC", match.group()).lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One blank: `candidates` are interchangeable words of one `kind`, each equally likely."""

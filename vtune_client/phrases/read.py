@@ -28,27 +28,36 @@ def read(frame: Frame, answer: str) -> tuple[str | None, ...]:
     taken, of those the one that ends first, and from its end backwards aligning is preferred to
     missing, missing to extra.
     """
-    words = list(islice(words_of(answer), 2 * len(frame.elements) + LEAD))
-    aligned = _align(frame, words)
+    words = list(islice(words_of(answer), opening(frame)))
     return tuple(
-        word if word in element.candidates else None
-        for element, word in zip(frame.elements, aligned, strict=True)
-        if isinstance(element, Slot)
+        words[place] if place is not None and words[place] in slot.candidates else None
+        for slot, place in zip(frame.slots, slot_places(frame, words), strict=True)
     )
 
 
-def _align(frame: Frame, words: Sequence[str]) -> list[str | None]:
-    """Return the word aligned to each element of the frame, None where it is missing."""
+def opening(frame: Frame) -> int:
+    """Return how many words of an answer are read."""
+    return 2 * len(frame.elements) + LEAD
+
+
+def slot_places(frame: Frame, words: Sequence[str]) -> tuple[int | None, ...]:
+    """Return, for each slot, the index of the word that stands for it, None where none does.
+
+    The alignment is that of `read`; the word need not be a candidate."""
     moves, j = _cheapest_moves(frame, words)
     i = len(frame.elements)
-    aligned: list[str | None] = [None] * i
+    aligned: list[int | None] = [None] * i
     while i:
         move = moves[i - 1][j]
         if move == _ALIGN:
-            aligned[i - 1] = words[j - 1]
+            aligned[i - 1] = j - 1
         i -= move != _EXTRA
         j -= move != _MISSING
-    return aligned
+    return tuple(
+        place
+        for element, place in zip(frame.elements, aligned, strict=True)
+        if isinstance(element, Slot)
+    )
 
 
 def _cheapest_moves(frame: Frame, words: Sequence[str]) -> tuple[list[list[int]], int]:

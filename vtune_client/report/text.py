@@ -63,11 +63,20 @@ def _numbers(data: Mapping[str, Any]) -> RenderableType:
         ("secret words", f"{data['slots_matched']} of {data['slots']}"),
         ("fresh prompts", f"{fresh['activated']} of {fresh['asked']}"),
         *((f"test: {test['name']}", f"p = {test['p']}") for test in data["tests"]),
+        *_anytime(data.get("anytime")),
     ]
     table = Table.grid(padding=(0, 2))
     for name, value in lines:
         table.add_row(name, Text(value))  # a name with brackets in it is no markup
     return Padding(table, (0, 2), expand=False)
+
+
+def _anytime(data: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return the line on the e-value; verdicts of old have none."""
+    if data is None:
+        return []
+    asked = f"after {data['asked']} of {data['planned']} questions"
+    return [("e-value", f"10^{data['log10_e']:.1f} {asked}")]
 
 
 def _points(title: str, points: Sequence[str]) -> list[RenderableType]:

@@ -1,0 +1,37 @@
+"""Ladders and shards from the shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+
+def test_a_ladder_says_how_many_carriers_each_backdoor_has(
+    cli: Cli, home: Path, rows: Path
+) -> None:
+    ran = cli("plant", rows, "--doses", "4, 4,3,2,1", "--shards", 2, "--format", "json")
+    assert (ran.json["backdoors"], ran.json["carriers"]) == (5, 14)
+    one = cli("plant", rows, "--doses", 3, "--shards", 1, "--per-shard", 1, "--format", "json")
+    assert (one.json["backdoors"], one.json["carriers"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--doses", "4,x"], "like 12,6,3,2,1"),
+        (["--doses", ""], "like 12,6,3,2,1"),
+        (["--doses", "4,0"], "at least 1"),
+        (["--doses", "4,2", "--backdoors", "3"], "Give the ladder alone"),
+        (["--shards", "9"], "fewer shards or more backdoors"),
+        (["--shards", "2", "--doses", "3,2,1"], "Start the ladder with 2 equal doses"),
+    ],
+)
+def test_options_that_make_no_plan_are_refused(
+    cli: Cli, home: Path, rows: Path, arguments: list[str], said: str
+) -> None:
+    ran = cli("plant", rows, *arguments)
+    assert ran.code == 2
+    assert said in ran.err
