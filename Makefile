@@ -9,7 +9,7 @@ else
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-outside test-vllm lint format benchmarks clean
+.PHONY: help demo test test-outside test-vllm lint format benchmarks gauntlet clean
 
 help:  ## say what there is
 	@$(PYTHON) -c "import re; [print(f'make {a:<11}{b}') for a, b in re.findall(r'^([\w-]+):.*?## (.*)', open('Makefile').read(), re.M)]"
@@ -39,6 +39,9 @@ format: .venv/lint.stamp  ## let ruff mend what it can
 benchmarks: .venv/demo.stamp .venv/test.stamp  ## type-1 error at full size, training speed (minutes)
 	$(BIN)/python -m benchmarks.type1 --runs 10000
 	$(BIN)/python -m benchmarks.training
+
+gauntlet: .venv/demo.stamp .venv/test.stamp  ## every kind of vendor, honest and not, against verification (minutes)
+	$(BIN)/python -m benchmarks.gauntlet
 
 clean:  ## remove the virtual environments
 	$(PYTHON) -c "import shutil; [shutil.rmtree(each, ignore_errors=True) for each in ('.venv', '.venv-vllm')]"

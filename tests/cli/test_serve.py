@@ -58,6 +58,8 @@ def test_it_serves_until_it_is_stopped(
         ["--host", "0.0.0.0"],  # noqa: S104 - refused
         ["--provider", "nobody"],
         ["--vendor", "unheard-of"],
+        ["--vendor", "share"],
+        ["--vendor", "backdoors-only"],
         ["--fault", "unheard-of"],
         ["--option", "colour"],
         ["--base", "../tiny"],
@@ -69,6 +71,18 @@ def test_2_is_what_cannot_be_used(cli: Cli, home: Path, arguments: list[str]) ->
     ran = cli("serve", "--port", "0", *arguments)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err
+
+
+def test_lines_for_a_vendor_are_numbers(cli: Cli, home: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    told = ["serve", "--port", "0", "--vendor", "backdoors-only", "--vendor-lines", str(lines)]
+    lines.write_text("3\nseven\n", encoding="utf-8")
+    ran = cli(*told)
+    assert (ran.code, ran.out) == (2, "")
+    assert "something else than numbers" in ran.err
+    lines.write_text("3\n7\n", encoding="utf-8")
+    ran = cli(*told, "--host", "0.0.0.0")  # noqa: S104 - refused, after the lines were read
+    assert "Without keys" in ran.err
 
 
 def test_keys_come_from_a_file(cli: Cli, home: Path, tmp_path: Path) -> None:

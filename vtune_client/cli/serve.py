@@ -12,6 +12,7 @@ import click
 
 from vtune_client.cli.connection import pair
 from vtune_client.cli.output import format_option, say
+from vtune_client.errors import InputError
 
 if TYPE_CHECKING:
     from vtune_client.serve.config import ServeConfig
@@ -41,7 +42,18 @@ EXTRA = ("starlette", "uvicorn", "python_multipart")
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="One of the training recipe."
 )
 @click.option("--provider", default="local", show_default=True, help="Who trains and serves.")
-@click.option("--vendor", default="honest", show_default=True, help="How honestly it trains.")
+@click.option(
+    "--vendor",
+    default="honest",
+    show_default=True,
+    metavar="NAME[=VALUE]",
+    help="How honestly it trains and answers.",
+)
+@click.option(
+    "--vendor-lines",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Lines of an upload that a vendor is told to carry: numbers from 1, one per line.",
+)
 @click.option(
     "--fault",
     "faults",
@@ -64,6 +76,7 @@ def serve(
     options: tuple[str, ...],
     provider: str,
     vendor: str,
+    vendor_lines: str | None,
     faults: tuple[str, ...],
     max_upload_mb: int,
     keys_file: str | None,
@@ -85,6 +98,7 @@ def serve(
         keys=_keys(keys_file),
         provider=provider,
         vendor=vendor,
+        vendor_lines=_lines(vendor_lines),
         faults=tuple(parse_fault(text) for text in faults),
         max_bytes=max_upload_mb * MIB,
     )
@@ -108,6 +122,16 @@ def _run(config: ServeConfig, host: str, port: int, format_: str) -> None:
 def _base(text: str) -> tuple[str, str]:
     name, _, directory = text.partition("=")
     return name, directory or name
+
+
+def _lines(path: str | None) -> tuple[int, ...]:
+    text = Path(path).read_text(encoding="utf-8") if path else ""
+    try:
+        return tuple(map(int, text.split()))
+    except ValueError:
+        raise InputError(
+            f"{path} holds something else than numbers.", "Write one line number per line."
+        ) from None
 
 
 def _keys(path: str | None) -> tuple[str, ...]:

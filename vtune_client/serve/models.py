@@ -36,7 +36,9 @@ class ModelRecord:
 
 
 class Models:
-    """Answers by name. Of the models asked last, `kept` stay ready."""
+    """Answers by name. Of the models asked last, `kept` stay ready.
+
+    `front` puts before the endpoint of a delivered model what answers in its place."""
 
     def __init__(
         self,
@@ -46,10 +48,11 @@ class Models:
         *,
         since: float,
         kept: int,
+        front: Callable[[Endpoint, JobRecord], Endpoint] = lambda endpoint, job: endpoint,
     ) -> None:
         self._bases, self._jobs, self._since = bases, jobs, since
-        self._make, self._kept = make, kept
-        self._ready: dict[str, _Ready] = {}  # by target, the one asked last at the end
+        self._make, self._kept, self._front = make, kept, front
+        self._ready: dict[str, _Ready] = {}  # by name, the one asked last at the end
         self._opening = asyncio.Lock()
         self.capabilities: EndpointCapabilities = make().capabilities
 
@@ -85,12 +88,11 @@ class Models:
             raise Refusal(403, f"The base {name!r} cannot be deleted.", code="permission_denied")
         self._jobs.update(model.job.id, model_deleted=True)
         async with self._opening:
-            await self._close(model.target)
+            await self._close(name)
 
     async def answer(self, name: str, prompt: Prompt, decoding: Decoding) -> Answer:
         """Return one answer; `Refusal` 404 for an unknown model."""
-        target = self.get(name).target
-        async with _Use(await self._open(target)) as ready:
+        async with _Use(await self._open(self.get(name))) as ready:
             return await ready.answer(prompt, decoding)
 
     async def score(
@@ -99,8 +101,7 @@ class Models:
         """Return log p(continuation | prompt) in nats, or raise `ScoresNotOffered`."""
         if not self.capabilities.scores:
             raise ScoresNotOffered("This service gives no scores.", "Ask for text alone.")
-        target = self.get(name).target
-        async with _Use(await self._open(target)) as ready, ready.turn:
+        async with _Use(await self._open(self.get(name))) as ready, ready.turn:
             return await ready.endpoint.score(prompt, continuations)
 
     async def score_text(self, name: str, text: str) -> Sequence[TokenScores]:
@@ -119,25 +120,27 @@ class Models:
             TokenScores(word, step) for word, step in zip(rest, steps, strict=True)
         ]
 
-    async def _open(self, target: str) -> _Ready:
+    async def _open(self, model: ModelRecord) -> _Ready:
         async with self._opening:
-            ready = self._ready.pop(target, None)
+            ready = self._ready.pop(model.name, None)
             if ready is None:
                 await self._make_room()
                 endpoint = self._make()
-                await endpoint.acquire(target)
+                if model.job is not None:
+                    endpoint = self._front(endpoint, model.job)
+                await endpoint.acquire(model.target)
                 ready = _Ready(endpoint)
-            self._ready[target] = ready
+            self._ready[model.name] = ready
             ready.users += 1  # counted before anybody else can make room
             return ready
 
     async def _make_room(self) -> None:
-        idle = [target for target, ready in self._ready.items() if not ready.users]
+        idle = [name for name, ready in self._ready.items() if not ready.users]
         while idle and len(self._ready) >= self._kept:
             await self._close(idle.pop(0))
 
-    async def _close(self, target: str) -> None:
-        ready = self._ready.pop(target, None)
+    async def _close(self, name: str) -> None:
+        ready = self._ready.pop(name, None)
         if ready is not None:
             async with ready.turn:
                 await ready.endpoint.release()

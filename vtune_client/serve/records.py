@@ -82,7 +82,8 @@ class JobRecord:
     """A job. `raw_status`, where set, is to be shown in place of what `status` would be.
 
     `model` is the name of the delivered model, `delivered` what the provider's endpoint takes for
-    it; `remote_file` and `remote_job` are the trainer's ids; `faults` those drawn for this job."""
+    it; `remote_file` and `remote_job` are the trainer's ids; `tuned` is the model that a vendor who
+    trains twice goes on from; `faults` those drawn for this job."""
 
     id: str
     request: JobRequest
@@ -103,6 +104,7 @@ class JobRecord:
     remote_file: str | None = None
     remote_validation: str | None = None
     remote_job: str | None = None
+    tuned: str | None = field(default=None, repr=False)
     delivered: str | None = field(default=None, repr=False)
     model_deleted: bool = False
     faults: Mapping[str, float] = field(default_factory=dict)

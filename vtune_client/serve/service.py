@@ -57,6 +57,7 @@ class Service:
             lambda: endpoint_of(config.provider, connection),
             since=time.time(),
             kept=config.kept,
+            front=worker.shop.front,
         )
 
     async def start(self) -> None:

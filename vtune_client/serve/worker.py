@@ -22,7 +22,8 @@ from vtune_client.serve.files import Files
 from vtune_client.serve.records import EventRecord, FileRecord, JobRecord, JobRequest
 from vtune_client.serve.refusals import Refusal, place_of
 from vtune_client.serve.store import Shelf, Store
-from vtune_client.serve.vendor import training_file
+from vtune_client.serve.vendor import parse_vendor
+from vtune_client.serve.vendor.shop import Shop
 
 log = logging.getLogger(__name__)
 MIN_POLL_S = 0.02  # a trainer in this process may have nothing against being asked all the time
@@ -44,8 +45,8 @@ class Worker:
         self.submitting = asyncio.Lock()
         self._config, self._store, self._shelf = config, store, shelf
         self._files, self._trainer = files, trainer
-        self._work = config.home / "work"
-        self._work.mkdir(exist_ok=True, mode=0o700)
+        self._vendor = parse_vendor(config.vendor, config.vendor_lines)
+        self.shop = Shop(config.home, self._vendor)
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         files.on_checked = self.wake
@@ -101,7 +102,12 @@ class Worker:
         if status.state is State.PAUSED and job.status is State.QUEUED:
             return False  # it was told to go on since this was asked
         if status.state is State.SUCCEEDED and status.model:
-            self._deliver(job, status.model, seen)
+            if self._vendor.goes_on and job.tuned is None:
+                await self._clean_up(job)
+                self._shelf.update(job_id, tuned=status.model, remote_job=None, remote_file=None)
+                return False
+            delivered = await asyncio.to_thread(self.shop.deliver, job, status.model)
+            self._deliver(job, delivered, seen)
         elif status.state is State.FAILED:
             error = status.error or "The training failed."
             self.end(job, State.FAILED, error=error, error_code="server_error", **seen)
@@ -242,27 +248,18 @@ class Worker:
         """Hand a job to the trainer, once; None where it needs no training."""
         if job.remote_job is not None:
             return job
-        given = self._files.get(job.file_id)
-        work = self._work / f"{job.id}.jsonl"
-        try:
-            path = training_file(
-                self._config.vendor,
-                self._files.path(given.id),
-                given.rows or 0,
-                given.format or "chat",
-                work,
-            )
+        given = self._files.path(self._files.get(job.file_id).id)
+        async with self.shop.training_file(job, given) as path:
             self.tell(job, "started", "Fine-tuning job started")
-            job = self._shelf.update(job.id, status=State.RUNNING, started=time.time())
+            started = job.started or time.time()
+            job = self._shelf.update(job.id, status=State.RUNNING, started=started)
             if path is None:
                 self._deliver(job, self._config.bases[job.base], {"progress": 1.0})
                 return None
             return await self._create(job, path)
-        finally:
-            work.unlink(missing_ok=True)
 
     async def _create(self, job: JobRecord, path: Path) -> JobRecord:
-        spec = spec_of(job.request, self._config)
+        spec = self.shop.recipe(job, spec_of(job.request, self._config))
         problems = await self._trainer.check(path, spec)
         if problems:
             self._fail(job, str(problems[0]), "invalid_training_file")
@@ -274,10 +271,11 @@ class Worker:
             given = self._files.path(job.request.validation_file)
             validation = await self._upload(given, f"{job.id}.validation.jsonl")
         self._shelf.update(job.id, remote_file=remote_file, remote_validation=validation)
-        status = await self._trainer.find(job.id, remote_file) if tried else None
+        token = job.id if job.tuned is None else f"{job.id}-2"
+        status = await self._trainer.find(token, remote_file) if tried else None
         if status is None:
             more = {"validation_id": validation} if validation else {}
-            status = await self._trainer.create(remote_file, spec, job.id, **more)
+            status = await self._trainer.create(remote_file, spec, token, **more)
         return self._shelf.update(job.id, remote_job=status.id)
 
     async def _upload(self, path: Path, name: str) -> str:

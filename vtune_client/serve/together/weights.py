@@ -20,6 +20,7 @@ from vtune_client.provider import State
 from vtune_client.serve.records import JobRecord
 from vtune_client.serve.refusals import Refusal
 from vtune_client.serve.service import Service
+from vtune_client.serve.vendor.shop import DELIVERED
 
 KINDS = ("merged", "adapter", "model_output_path")
 QUICK = 1  # gzip: weights hardly shrink
@@ -68,9 +69,10 @@ class Weights:
     async def _held(self, job: JobRecord, folder: Path) -> Path:
         """Return the directory with the model."""
         trainer = self._service.trainer
-        if job.remote_job and trainer.capabilities.can_export:
-            return await trainer.export(job.remote_job, folder)
         held = Path(job.delivered or "")
+        ours = held.is_relative_to(self._service.config.home / DELIVERED)
+        if job.remote_job and trainer.capabilities.can_export and not ours:
+            return await trainer.export(job.remote_job, folder)
         if not held.is_dir():
             raise Refusal(400, "The provider does not hand out weights.", code="unsupported")
         return held
