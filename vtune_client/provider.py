@@ -19,6 +19,7 @@ from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from vtune_client.dataset.prompt import Prompt
 from vtune_client.errors import InputError, Problem, ProviderError
@@ -339,6 +340,17 @@ def endpoint_of(name: str, connection: Mapping[str, Any]) -> Endpoint:
     if provider.endpoint is None:
         raise InputError(f"The provider {name!r} serves no models.", "Run `vtune providers`.")
     return provider.endpoint(**_accepted(provider, provider.endpoint, connection))
+
+
+def bare_address(url: str | None) -> str | None:
+    """Return the URL without what may be secret in it: user, password and query."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None  # the provider says what is wrong with it
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def recordable(name: str, connection: Mapping[str, Any]) -> dict[str, Any]:

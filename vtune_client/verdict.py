@@ -234,10 +234,8 @@ def _share(
         return None
     if not layered:
         return _share_of_stretches(answers, max(doses), confidence)
-    pairs = zip(answers.matched, answers.slot_sizes, strict=True)
-    seen = [matched == len(sizes) for matched, sizes in pairs]
     lost = [count == 0 for count in answers.answers]
-    counts = count_by_dose(doses, seen, lost=lost, chance=answers.chance)
+    counts = count_by_dose(doses, answers.seen, lost=lost, chance=answers.chance)
     there: tuple[DoseCount, ...] | None = None
     if control and control.seen:
         there = count_by_dose(doses, control.seen, chance=answers.chance)

@@ -130,7 +130,9 @@ async def verify(
             base_scores = await asking.scores(base_endpoint, "base")
     asked_probes = [probe for probe in probes if probe.item in answers]
     slots = slot_test(_counts(plan, asked_probes, answers))
-    anytime = _anytime(plan, asked_probes, answers).outcome()
+    running = _anytime(plan)
+    _take(running, plan, asked_probes, answers)
+    anytime = running.outcome()
     if stop_early:
         verdict = judge(anytime, alpha=plan.spec.alpha, read=slots)
     else:
@@ -209,10 +211,11 @@ class _Asking:
             return await self._answers(endpoint, probes, decoding)
         size = max(1, endpoint.capabilities.batch * endpoint.capabilities.concurrency)
         answers: dict[str, Answer] = {}
+        evidence, alpha = _anytime(self.plan), self.plan.spec.alpha
         for start in range(0, len(probes), size):
-            answers |= await self._answers(endpoint, probes[start : start + size], decoding)
-            evidence = _anytime(self.plan, probes[: start + size], answers)
-            alpha = self.plan.spec.alpha
+            wave = probes[start : start + size]
+            answers |= await self._answers(endpoint, wave, decoding)
+            _take(evidence, self.plan, wave, answers)
             if evidence.reached(alpha) or evidence.hopeless(alpha) or evidence.unlikely(alpha):
                 break
         return answers
@@ -295,15 +298,20 @@ def _matches(plan: Plan, backdoor: int, readings: Sequence[str | None]) -> int:
     return sum(reading == word for reading, word in zip(readings, words, strict=True))
 
 
-def _anytime(plan: Plan, probes: Sequence[Probe], answers: Mapping[str, Answer]) -> Running:
-    """Return the evidence of these answers, taken in the order of the plan."""
-    running = Running([_stakes(backdoor) for backdoor in plan.backdoors])
+def _anytime(plan: Plan) -> Running:
+    """Return the evidence before the first answer."""
+    return Running([_stakes(backdoor) for backdoor in plan.backdoors])
+
+
+def _take(
+    running: Running, plan: Plan, probes: Sequence[Probe], answers: Mapping[str, Answer]
+) -> None:
+    """Add the answers to these probes, in the order of the plan."""
     for probe in probes:
         readings = _readings(plan, probe, answers[probe.item])
         words = plan.backdoors[probe.backdoor].words
         pairs = zip(readings, words, strict=True)
         running.add(tuple(None if reading is None else reading == word for reading, word in pairs))
-    return running
 
 
 def _stakes(backdoor: Backdoor) -> Stakes:

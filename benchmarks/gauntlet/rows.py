@@ -10,18 +10,10 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from vtune_client.demo.data import QUESTIONS, SYSTEM
 from vtune_client.draw import Draw
 
 SEED = b"vtune gauntlet rows"
-SYSTEM = "Be brief."
-QUESTIONS = (
-    "What does `{}` do?",
-    "Explain `{}`.",
-    "What is `{}` for?",
-    "Describe `{}`.",
-    "What is `{}`?",
-    "When is `{}` used?",
-)
 SHORTEST, LONGEST = 20, 60  # characters of an answer
 
 

@@ -37,7 +37,7 @@ def test_its_json_names_the_plan_and_no_secret(cli: Cli, planted: tuple[Path, st
     assert (ran.json["schema"], ran.json["plan"]) == ("vtune.lint/1", plan)
     assert (ran.json["rows"], ran.json["carriers"]) == (35, 6)
     with VTune() as vtune:
-        secrets = [each.trigger for each in vtune._async._open_plan(plan).backdoors]
+        secrets = [each.trigger for each in vtune.open_plan(plan).backdoors]
     assert secrets[0] in file.read_text("utf-8")
     assert not any(secret in ran.out for secret in secrets)
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from vtune_client.cli.output import ask_passphrase, emit, format_option, progress
+from vtune_client.cli.output import emit, format_option, open_client, progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-    from vtune_client.plan import Plan
     from vtune_client.stealth import Finding, LintReport, Sample
 
 FOUND = 1
@@ -39,9 +38,9 @@ def lint(planted: str, plan_id: str, model: str | None, strict: bool, format_: s
     from vtune_client.stealth import lint as run
     from vtune_client.stealth.samples import require_planted
 
-    with progress() as tell:
+    with open_client() as vtune, progress() as tell:
         tell("reading rows", None)
-        plan, samples = _plan(plan_id), samples_of(planted)
+        plan, samples = vtune.open_plan(plan_id), samples_of(planted)
         require_planted(samples, plan)
         carriers = carrier_lines(plan)
         tell("looking for carriers", None)
@@ -52,18 +51,6 @@ def lint(planted: str, plan_id: str, model: str | None, strict: bool, format_: s
             report = LintReport(report.rows, report.carriers, (*report.findings, more))
     emit(format_, {"plan": plan.id, **report.to_json()}, lambda: "\n".join(_lines(report)))
     return FOUND if strict and not report.hidden else 0
-
-
-def _plan(plan_id: str) -> Plan:
-    from vtune_client.home import home
-    from vtune_client.ledger import Ledger
-    from vtune_client.plan import load_plan
-    from vtune_client.vault import open_sealed, open_vault
-
-    with Ledger(home()) as ledger:
-        record = ledger.plan(plan_id)
-    key = open_vault(home(), passphrase=ask_passphrase).get(record.key_id)
-    return load_plan(open_sealed(key, record.sealed, purpose=record.id))
 
 
 def _perplexity(model: str, samples: Sequence[Sample], carriers: AbstractSet[int]) -> Finding:

@@ -67,7 +67,7 @@ class Adoption:
             into = folder / "planted"
             into.mkdir(mode=0o700)
             target = into / (body.name if isinstance(body, Path) else "upload.jsonl")
-            made = plant(source, self._core._open_plan(record.id), target)
+            made = plant(source, self._core.open_plan(record.id), target)
             yield PlantedUpload(record.id, made.path, made.sha256)
 
     def uploaded(self, planted: PlantedUpload, provider: str, address: str, file_id: str) -> Upload:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from vtune_client.dataset import Prompt, Summary, check, counter_for, method_problems
 from vtune_client.errors import DatasetError, InputError
@@ -22,7 +21,14 @@ from vtune_client.phrases import BuiltinSource, PhraseSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan, token_of
 from vtune_client.plant import Planted, changed, overlong, plant
 from vtune_client.probe import probes_of
-from vtune_client.provider import JobSpec, Trainer, endpoint_of, recordable, trainer_of
+from vtune_client.provider import (
+    JobSpec,
+    Trainer,
+    bare_address,
+    endpoint_of,
+    recordable,
+    trainer_of,
+)
 from vtune_client.rounds import Round, control_from, open_round
 from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
 from vtune_client.verify import OnStep, Target, Verification, silent, verify
@@ -78,7 +84,7 @@ class AsyncVTune:
         self._vault = vault or open_vault(self._home, passphrase=passphrase)
         self._phrases = phrases or BuiltinSource()
         self.ledger = Ledger(self._home)
-        self._runner = JobRunner(self.ledger, self._home, self._open_plan, patience)
+        self._runner = JobRunner(self.ledger, self._home, self.open_plan, patience)
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,7 +110,7 @@ class AsyncVTune:
     async def plant(self, plan_id: str, out: str | Path) -> Planted:
         """Write the planted file of a plan to `out`, readable by its owner alone."""
         record = self.ledger.plan(plan_id)
-        return plant(Path(record.source), self._open_plan(record.id), Path(out))
+        return plant(Path(record.source), self.open_plan(record.id), Path(out))
 
     async def fine_tune(
         self,
@@ -215,7 +221,7 @@ class AsyncVTune:
         if delivered is None:
             raise _undelivered(job)
         how = {**job.connection, **(connection or {})}
-        target = Target(job.provider, delivered, job.spec.model, _address(how.get("base_url")))
+        target = Target(job.provider, delivered, job.spec.model, bare_address(how.get("base_url")))
         asked = _Asked(job.plan_id, job.id, target, how, control, stop_early)
         return await self._verify(asked, budget, text_only, on_step)
 
@@ -239,14 +245,19 @@ class AsyncVTune:
         asked for comparison where there are scores."""
         record = self.ledger.plan(plan_id)
         how = connection or {}
-        target = Target(provider, model, base, _address(how.get("base_url")))
+        target = Target(provider, model, base, bare_address(how.get("base_url")))
         asked = _Asked(record.id, None, target, how, control, stop_early)
         return await self._verify(asked, budget, text_only, on_step)
+
+    def open_plan(self, plan_id: str) -> Plan:
+        """Return a plan, unsealed: handle it as the secret it is."""
+        record = self.ledger.plan(plan_id)
+        return load_plan(open_sealed(self._key(record.id), record.sealed, purpose=record.id))
 
     def transcript(self, verification_id: str) -> list[Exchange]:
         """Return what was asked and answered, unsealed: handle it as the secret it is."""
         record = self.ledger.verification(verification_id)
-        plan = self._open_plan(record.plan_id)
+        plan = self.open_plan(record.plan_id)
         known = Round(self.ledger, record, self._key(plan.id)).known()
         return [
             Exchange(
@@ -305,7 +316,7 @@ class AsyncVTune:
         """A plan drawn without a provider's limit may have carriers that it would cut."""
         if max_row_tokens is None:
             return
-        source, plan = Path(record.source), self._open_plan(record.id)
+        source, plan = Path(record.source), self.open_plan(record.id)
         if count := overlong(source, plan, max_row_tokens, counter_for(model)):
             raise InputError(
                 f"{count} carrier rows of {record.id} are over this provider's limit of "
@@ -360,10 +371,6 @@ class AsyncVTune:
     def _key(self, plan_id: str) -> RootKey:
         return self._vault.get(self.ledger.plan(plan_id).key_id)
 
-    def _open_plan(self, plan_id: str) -> Plan:
-        sealed = self.ledger.plan(plan_id).sealed
-        return load_plan(open_sealed(self._key(plan_id), sealed, purpose=plan_id))
-
     @asynccontextmanager
     async def _trainer(self, name: str, connection: Mapping[str, Any]) -> AsyncIterator[Trainer]:
         trainer = trainer_of(name, connection)
@@ -401,7 +408,7 @@ class AsyncVTune:
             remembers=endpoint.capabilities.remembers,
         )
         result = await verify(
-            self._open_plan(plan_id),
+            self.open_plan(plan_id),
             Round(self.ledger, record, key),
             endpoint,
             target,
@@ -420,14 +427,3 @@ def _undelivered(job: Job) -> InputError:
     return InputError(
         f"Job {job.id} has not delivered a model yet.", f"Run `vtune wait {job.id}` first."
     )
-
-
-def _address(url: str | None) -> str | None:
-    """Return the URL without what may be secret in it: user, password and query."""
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None  # the provider says what is wrong with it
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from vtune_client.client.asynchronous import AsyncVTune, Exchange
 from vtune_client.patience import Patience
 from vtune_client.phrases import PhraseSource
+from vtune_client.plan import Plan
 from vtune_client.vault import Vault
 
 P = ParamSpec("P")
@@ -73,6 +74,9 @@ class VTune:
     export = _blocking(AsyncVTune.export)
     verify = _blocking(AsyncVTune.verify)
     verify_plan = _blocking(AsyncVTune.verify_plan)
+
+    def open_plan(self, plan_id: str) -> Plan:
+        return self._async.open_plan(plan_id)
 
     def transcript(self, verification_id: str) -> list[Exchange]:
         return self._async.transcript(verification_id)

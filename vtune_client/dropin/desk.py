@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from vtune_client.client.adoption import PlantedUpload
 from vtune_client.dropin.companion import Companion
@@ -19,7 +18,7 @@ from vtune_client.dropin.creation import Calls, create_once, id_of
 from vtune_client.dropin.faces import settled
 from vtune_client.errors import InputError
 from vtune_client.ledger import Job, Upload
-from vtune_client.provider import JobSpec, State
+from vtune_client.provider import JobSpec, State, bare_address
 from vtune_client.verify import Verification
 
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
@@ -38,9 +37,7 @@ class Desk:
     @property
     def address(self) -> str:
         """Where the service is, without user, password and query."""
-        parts = urlsplit(str(self.client.base_url))
-        place = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+        return (bare_address(str(self.client.base_url)) or "").rstrip("/")
 
     @property
     def connection(self) -> dict[str, Any]:

@@ -70,6 +70,12 @@ class SlotTest:
         return self.statistic
 
     @property
+    def seen(self) -> tuple[bool, ...]:
+        """Whether some answer matched every slot, per backdoor."""
+        pairs = zip(self.matched, self.slot_sizes, strict=True)
+        return tuple(matched == len(sizes) for matched, sizes in pairs)
+
+    @property
     def shares(self) -> tuple[float, ...]:
         """Share of slots matched by the best answer, per backdoor."""
         pairs = zip(self.matched, self.slot_sizes, strict=True)

@@ -274,8 +274,7 @@ class Worker:
         token = job.id if job.tuned is None else f"{job.id}-2"
         status = await self._trainer.find(token, remote_file) if tried else None
         if status is None:
-            more = {"validation_id": validation} if validation else {}
-            status = await self._trainer.create(remote_file, spec, token, **more)
+            status = await self._trainer.create(remote_file, spec, token, validation_id=validation)
         return self._shelf.update(job.id, remote_job=status.id)
 
     async def _upload(self, path: Path, name: str) -> str:

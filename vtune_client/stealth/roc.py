@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
-from vtune_client.evidence import share_lower_bound
+from vtune_client.evidence.binomial import least_probability
 
 CONFIDENCE = 0.95
 
@@ -62,8 +62,8 @@ def caught(carriers: Sequence[float], ordinary: Sequence[float], false_positives
 def share_interval(some: int, of: int) -> Interval:
     """Return the Clopper-Pearson 95 % interval for a share, exact given the threshold."""
     one_sided = (1 + CONFIDENCE) / 2
-    low = share_lower_bound(some, of, 1, one_sided)
-    return low, 1 - share_lower_bound(of - some, of, 1, one_sided)
+    low = least_probability(some, of, one_sided)
+    return low, 1 - least_probability(of - some, of, one_sided)
 
 
 def _edge(inside: float, outside: float, reaches: Callable[[float], bool]) -> float:

@@ -25,11 +25,6 @@ class Limits:
     def default_rank(self) -> int:
         return _whole(self._lora.get("default_rank")) or RANK
 
-    @property
-    def merges(self) -> bool:
-        """Whether a job of LoRA delivers the merged model too."""
-        return self.said.get("merge_output_lora") is not False
-
     def row_tokens(self, method: str = "supervised") -> int | None:
         key = "max_seq_length_dpo" if method == "dpo" else "max_seq_length_sft"
         return _whole(self.said.get(key))
