@@ -271,6 +271,40 @@ def test_a_control_turns_silence_into_a_verdict(home: Path, rows: Path, memory: 
             vtune.verify(other.id, model=BASE, control=control.id)
 
 
+WITHHOLDING = PlanSpec(backdoors=5, dose=2, decoys=20, held_out=14, fresh_prompts=1)
+
+
+def test_withheld_rows_are_asked_about(home: Path, rows: Path, memory: Service) -> None:
+    def asked(**how: object) -> list[str]:
+        result = vtune.verify(job.id, **how)  # type: ignore[arg-type]
+        return [judged.evidence.name for judged in result.verdict.tests]
+
+    with VTune() as vtune:
+        job = trained(vtune, rows, WITHHOLDING)
+        assert "14 rows are withheld" in vtune.foresight(job.plan_id)[1]
+        assert asked() == ["slots", "rows by text"]
+        assert asked(rows=False) == ["slots"]
+        assert asked(stop_early=True) == ["anytime"]
+        moved = rows.rename(rows.with_name("moved.jsonl"))
+        before = len(vtune.ledger.verifications())
+        with pytest.raises(InputError, match=r"cannot be asked about.*--no-rows"):
+            vtune.verify(job.id)
+        assert len(vtune.ledger.verifications()) == before
+        assert asked(file=moved) == ["slots", "rows by text"]
+        with pytest.raises(InputError, match="cannot be asked about"):
+            vtune.verify(job.id, file=tiny.write_rows(rows, 41))
+
+
+def test_withheld_rows_that_all_serve_as_prompts_stop_nothing(
+    home: Path, rows: Path, memory: Service
+) -> None:
+    with VTune() as vtune:
+        job = trained(vtune, rows, PlanSpec(backdoors=5, dose=2, held_out=3, fresh_prompts=3))
+        result = vtune.verify(job.id)
+    assert [judged.evidence.name for judged in result.verdict.tests] == ["slots"]
+    assert any("no withheld rows were asked" in each for each in result.verdict.does_not_follow)
+
+
 def test_asking_may_stop_as_soon_as_it_suffices(home: Path, rows: Path, memory: Service) -> None:
     with VTune() as vtune:
         job = trained(vtune, rows)

@@ -16,7 +16,7 @@ from scipy.stats import mannwhitneyu
 from tests.nulls import LEVELS, binomial_tail, exceedances
 from tests.row_nulls import ROW_SCORERS, RowDesign, row_nulls
 from vtune_client.draw import Draw
-from vtune_client.evidence import exchange
+from vtune_client.evidence import rank_sum
 from vtune_client.evidence.exchange import ExchangeTest, RowScore, exchange_test, gain, gaps
 
 LUCK = 1e-4
@@ -102,7 +102,7 @@ def test_with_ties_and_strata_the_tail_is_the_full_enumeration(scored: list[RowS
 def test_relabellings_stand_in_for_a_long_count(monkeypatch: pytest.MonkeyPatch) -> None:
     scored = rows([3, 3, 4, 5, 2, 2, 6], [1, 2, 3, 3, 1, 2, 4], [1, 2] * 7)
     exact = outcome_of(scored, strata=2)
-    monkeypatch.setattr(exchange, "_LONGEST_COUNT", 0)
+    monkeypatch.setattr(rank_sum, "_LONGEST_COUNT", 0)
     dealt = outcome_of(scored, strata=2)
     assert (exact.method, dealt.method) == ("exact count", "relabellings")
     assert 10**dealt.log10_p == pytest.approx(10**exact.log10_p, abs=0.006)
@@ -110,8 +110,8 @@ def test_relabellings_stand_in_for_a_long_count(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_relabellings_never_give_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_LONGEST_COUNT", 0)
-    monkeypatch.setattr(exchange, "RELABELLINGS", 99)
+    monkeypatch.setattr(rank_sum, "_LONGEST_COUNT", 0)
+    monkeypatch.setattr(rank_sum, "RELABELLINGS", 99)
     assert outcome_of(rows(range(20, 40), range(20))).log10_p == pytest.approx(-2)
 
 

@@ -21,7 +21,7 @@ from vtune_client.dataset.rows import Row
 from vtune_client.errors import InputError
 from vtune_client.phrases import BuiltinSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan
-from vtune_client.plant import overlong, plant, remove
+from vtune_client.plant import overlong, plant, remove, write_held_out
 from vtune_client.vault import RootKey
 
 KEY = RootKey(bytes(range(32)))
@@ -254,4 +254,20 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(hashlib, "file_digest", looked_at)
     with pytest.raises(InputError, match="has changed since"):
         plant(source, plan, target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_what_is_withheld_can_be_had(source: Path, target: Path) -> None:
+    plan = plan_of(source, HELD_OUT)
+    assert write_held_out(source, plan, target) == 10
+    lines = lines_of(source)
+    assert lines_of(target) == [lines[line - 1] for line in plan.held_out]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600 or os.name == "nt"
+
+
+def test_a_plan_that_withholds_nothing_has_nothing_to_write(
+    source: Path, plan: Plan, target: Path
+) -> None:
+    with pytest.raises(InputError, match="withholds no rows"):
+        write_held_out(source, plan, target)
     assert list(target.parent.iterdir()) == []

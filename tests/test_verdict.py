@@ -7,11 +7,37 @@ import math
 
 import pytest
 
-from vtune_client.evidence import RankScores, RankTest, SlotCounts, SlotTest, rank_test, slot_test
-from vtune_client.verdict import Control, Outcome, format_p, judge, to_json
+from vtune_client.amount import TAU, Layout
+from vtune_client.control import Control, control_of
+from vtune_client.evidence import (
+    DoseCount,
+    ExchangeTest,
+    RankScores,
+    RankTest,
+    RowsControl,
+    RowsOutcome,
+    SlotCounts,
+    SlotTest,
+    rank_test,
+    share_at_least,
+    slot_test,
+)
+from vtune_client.verdict import Outcome, format_p, judge, to_json
 
 SIZES = (32,) * 8
-HONEST = Control(5, 5, "a reference run")
+
+
+def run(*best: int, backdoors: int = 5, ranks: tuple[int, ...] = ()) -> Control:
+    """A control whose first backdoors matched this much, and the rest nothing."""
+    padded = best + (0,) * (backdoors - len(best))
+    return Control("a reference run", (8,) * backdoors, padded, ranks, (100,) * len(ranks))
+
+
+HONEST = run(8, 8, 8, 8, 8)
+
+
+def layout(*doses: int, shards: tuple[int | None, ...] = (), layered: bool = True) -> Layout:
+    return Layout(doses, shards or (None,) * len(doses), layered)
 
 
 def answers(*best: int, backdoors: int = 5, name: str = "slots") -> SlotTest:
@@ -76,16 +102,34 @@ def test_silence_without_a_control_is_inconclusive() -> None:
 def test_silence_against_a_control_is_not_verified() -> None:
     verdict = judge(answers(), control=HONEST)
     assert verdict.outcome is Outcome.NOT_VERIFIED
-    assert verdict.control_p == pytest.approx(1 / math.comb(10, 5))
+    assert verdict.gap is not None
+    assert 10**verdict.gap.log10_p == pytest.approx(1 / math.comb(10, 5))
     assert "a reference run activated 5 of 5" in verdict.statement
     assert any("cheated" in limit for limit in verdict.does_not_follow)
 
 
-def test_a_control_that_is_not_far_above_accuses_nobody() -> None:
-    nearly = Control(3, 5, "a reference run")
-    assert judge(answers(), control=nearly).outcome is Outcome.INCONCLUSIVE
-    silent = Control(0, 5, "a reference run")
-    assert judge(answers(), control=silent).outcome is Outcome.INCONCLUSIVE
+def test_a_control_need_not_answer_in_full_to_stand_above() -> None:
+    verdict = judge(answers(), control=run(8, 7, 8, 5, 3))
+    assert verdict.outcome is Outcome.NOT_VERIFIED
+    assert "activated 2 of 5 backdoors, 31 of 40 secret words" in verdict.statement
+
+
+@pytest.mark.parametrize("control", [run(8, 8, 8), run()])
+def test_a_control_that_is_not_far_above_accuses_nobody(control: Control) -> None:
+    assert judge(answers(), control=control).outcome is Outcome.INCONCLUSIVE
+
+
+def test_whoever_left_a_trace_is_not_accused() -> None:
+    few = answers(2, 2, 1)
+    assert -6 < few.log10_p < -2
+    verdict = judge(few, control=HONEST)
+    assert verdict.gap is not None
+    assert verdict.gap.log10_p < -2
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "not without a trace" in verdict.statement
+    ranked = rank_test([RankScores((0.0,), (tuple(range(-100, 0)),), 0.5)] * 2)
+    assert -6 < ranked.log10_p < -2
+    assert judge(answers(), ranked, control=HONEST).outcome is Outcome.INCONCLUSIVE
 
 
 def test_lost_queries_are_not_silence() -> None:
@@ -101,7 +145,7 @@ def test_a_control_takes_nothing_from_a_verified_model() -> None:
 def test_ranks_alone_are_not_compared_with_a_control() -> None:
     last = rank_test([RankScores((0.0,), ((1.0, 2.0),), 0.5)] * 5)
     verdict = judge(last, control=HONEST)
-    assert (verdict.outcome, verdict.control_p) == (Outcome.INCONCLUSIVE, None)
+    assert (verdict.outcome, verdict.gap) == (Outcome.INCONCLUSIVE, None)
     assert (verdict.backdoors, verdict.slots) == (5, 0)
     assert "backdoors answered" not in verdict.statement
 
@@ -118,12 +162,12 @@ def test_no_test_no_verdict(control: Control | None) -> None:
 
 def test_share_comes_with_its_reasoning() -> None:
     full = answers(8, 8, 8, 8, 8)
-    share = judge(full, doses=[4] * 5).share
+    share = judge(full, layout=layout(*[4] * 5)).share
     assert share is not None
     assert share.low == pytest.approx(0.1806, abs=1e-4)
     assert (share.high, share.confidence) == (1.0, 0.95)
     assert "5 of 5 backdoors at dose 4" in share.reasoning
-    old = judge(full, doses=[4] * 5, layered=False).share
+    old = judge(full, layout=layout(*[4] * 5, layered=False)).share
     assert old is not None
     assert old.low == pytest.approx(0.1041, abs=1e-4)
     assert "one of its 4 carrier rows" in old.reasoning
@@ -131,13 +175,13 @@ def test_share_comes_with_its_reasoning() -> None:
 
 
 def test_share_is_said_rounded_down() -> None:
-    follows = judge(answers(8, 8, 8, 8, 8), doses=[1] * 5).follows
+    follows = judge(answers(8, 8, 8, 8, 8), layout=layout(*[1] * 5)).follows
     assert any("At least 54.9 % of the file's rows" in sentence for sentence in follows)
 
 
 def test_share_counts_lost_queries_as_unseen() -> None:
     asked = [SlotCounts(SIZES, (8,))] * 4 + [SlotCounts(SIZES, ())] * 16
-    share = judge(slot_test(asked), doses=[1] * 20).share
+    share = judge(slot_test(asked), layout=layout(*[1] * 20)).share
     assert share is not None
     assert "4 of 20 backdoors" in share.reasoning
     assert share.low < 0.1
@@ -145,30 +189,31 @@ def test_share_counts_lost_queries_as_unseen() -> None:
 
 def test_share_takes_lucky_guesses_off() -> None:
     short = slot_test([SlotCounts((4,), (1,))] * 20)
-    share = judge(short, doses=[1] * 20).share
+    share = judge(short, layout=layout(*[1] * 20)).share
     assert share is not None
     assert share.low == pytest.approx((0.05 ** (1 / 20) - 0.25) / 0.75)
 
 
 def test_no_share_without_doses_or_proof() -> None:
     assert judge(answers(8, 8, 8)).share is None
-    assert judge(answers(), doses=[1] * 5).share is None
-    assert judge(first_of(100), doses=[1] * 5).share is None
+    assert judge(answers(), layout=layout(*[1] * 5)).share is None
+    assert judge(first_of(100), layout=layout(*[1] * 5)).share is None
 
 
 def test_no_answer_in_full_is_no_share() -> None:
-    verdict = judge(answers(7, 7, 7, 7, 7), doses=[1] * 5)
+    verdict = judge(answers(7, 7, 7, 7, 7), layout=layout(*[1] * 5))
     assert verdict.share is not None
     assert verdict.share.low == 0.0
     assert len(verdict.follows) == 1
 
 
 HALF = answers(*[8] * 8, backdoors=20)
-WHOLE = Control(20, 20, "a reference run", (True,) * 20)
+WHOLE = run(*[8] * 20, backdoors=20)
+ONCE = layout(*[1] * 20)
 
 
 def test_a_part_of_the_file_is_told_by_a_control() -> None:
-    verdict = judge(HALF, control=WHOLE, doses=[1] * 20)
+    verdict = judge(HALF, control=WHOLE, layout=ONCE)
     assert verdict.outcome is Outcome.PARTIAL
     assert verdict.share is not None
     assert 0.1 < verdict.share.low < 0.4 < verdict.share.high < 0.9
@@ -178,18 +223,82 @@ def test_a_part_of_the_file_is_told_by_a_control() -> None:
     assert any("fewer epochs" in sentence for sentence in verdict.does_not_follow)
 
 
-@pytest.mark.parametrize("control", [None, Control(20, 20, "of which no backdoor is known"), HALF])
-def test_nothing_is_called_partial_without_a_control_that_shows_more(control: object) -> None:
-    if control is HALF:
-        control = Control(8, 20, "a run as silent", (True,) * 8 + (False,) * 12)
-    assert control is None or isinstance(control, Control)
-    verdict = judge(HALF, control=control, doses=[1] * 20)
+@pytest.mark.parametrize("control", [None, run(*[8] * 8, backdoors=20)])
+def test_nothing_is_called_partial_without_a_control_that_shows_more(
+    control: Control | None,
+) -> None:
+    assert judge(HALF, control=control, layout=ONCE).outcome is Outcome.VERIFIED
+
+
+def ranked(*ranks: int) -> RankTest:
+    """A test in which the signatures have these ranks among 100 decoys."""
+    below = [tuple(1.0 if at < rank - 1 else -1.0 for at in range(100)) for rank in ranks]
+    return rank_test([RankScores((0.0,), (row,), 0.5) for row in below])
+
+
+def test_a_rank_says_what_a_small_model_does_not() -> None:
+    """Nothing is said in full; 18 of 20 signatures that were read once are ranked first."""
+    silent, found = answers(backdoors=20), ranked(*[1] * 18, 50, 60)
+    alone = judge(silent, found, layout=ONCE)
+    assert alone.outcome is Outcome.VERIFIED
+    assert alone.share is not None
+    assert alone.share.low == pytest.approx(
+        share_at_least([DoseCount(1, 20, 18, chance=TAU + silent.chance)]), abs=1e-6
+    )
+    beside = judge(silent, found, layout=ONCE, control=run(backdoors=20, ranks=(1,) * 20))
+    assert (beside.outcome, beside.share and beside.share.high) == (Outcome.VERIFIED, 1.0)
+    few = ranked(*[1] * 7, *[50] * 13)
+    control = run(backdoors=20, ranks=(1,) * 20)
+    half = judge(silent, few, alpha=1e-3, layout=ONCE, control=control)
+    assert half.outcome is Outcome.PARTIAL
+
+
+def test_high_ranks_do_not_hide_that_a_part_is_missing() -> None:
+    """Above dose 1 every backdoor ranks high, as one carrier is enough; the answers tell more."""
+    doses = layout(*[2] * 40)
+    few, all_ = answers(*[8] * 10, backdoors=40), run(*[8] * 40, backdoors=40, ranks=(1,) * 40)
+    verdict = judge(few, ranked(*[1] * 30, *[60] * 10), layout=doses, control=all_)
+    assert verdict.outcome is Outcome.PARTIAL
+    assert verdict.share is not None
+    assert 0.3 < verdict.share.low < verdict.share.high < 0.8
+
+
+def test_a_control_without_ranks_is_compared_by_its_answers() -> None:
+    control = run(*[8] * 20, backdoors=20)
+    verdict = judge(HALF, ranked(*[1] * 10, *[60] * 10), layout=ONCE, control=control)
+    assert verdict.share is not None
+    assert "Seen were 10 of 20" in verdict.share.reasoning
+    assert "showed 20 of 20 backdoors at dose 1, against 8 of 20" in verdict.share.reasoning
+
+
+def test_bounds_that_contradict_each_other_are_no_part() -> None:
+    """All were met, and far fewer are said: not rows are missing, but the training was weaker."""
+    few = answers(*[8] * 4, backdoors=20)
+    verdict = judge(few, ranked(*[1] * 20), layout=ONCE, control=WHOLE)
     assert verdict.outcome is Outcome.VERIFIED
+    assert verdict.share is not None
+    assert (verdict.share.low > 0.8, verdict.share.high) == (True, 1.0)
+    assert "contradicts" in verdict.share.reasoning
+    assert ["Fewer epochs" in sign for sign in verdict.signs] == [True]
+
+
+def test_a_dropped_shard_is_told_by_a_control() -> None:
+    doses = layout(*[1] * 24, shards=tuple(at // 6 for at in range(24)))
+    whole = run(*[8] * 24, backdoors=24)
+    most = judge(answers(*[8] * 18, backdoors=24), control=whole, layout=doses)
+    assert most.outcome is Outcome.PARTIAL
+    assert most.shards is not None
+    assert most.shards.dropped == (3,)
+    assert any("shard 4 shows fewer" in sentence for sentence in most.follows)
+    assert judge(answers(*[8] * 24, backdoors=24), control=whole, layout=doses).outcome is (
+        Outcome.VERIFIED
+    )
+    assert judge(answers(*[8] * 18, backdoors=24), layout=doses).shards is None
 
 
 def test_lost_queries_make_nothing_partial() -> None:
     asked = [SlotCounts(SIZES, (8,))] * 8 + [SlotCounts(SIZES, ())] * 12
-    verdict = judge(slot_test(asked), control=WHOLE, doses=[1] * 20)
+    verdict = judge(slot_test(asked), control=WHOLE, layout=layout(*[1] * 20))
     assert verdict.outcome is Outcome.VERIFIED
 
 
@@ -206,11 +315,68 @@ def test_a_test_counts_once() -> None:
         judge(answers(8), answers(8, name="again"))
 
 
-def test_an_impossible_control_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("slots", "matched", "ranks"),
+    [((), (), ()), ((8,), (9,), ()), ((8,), (-1,), ()), ((8, 8), (8,), ()), ((8, 8), (8, 8), (1,))],
+)
+def test_an_impossible_control_is_refused(
+    slots: tuple[int, ...], matched: tuple[int, ...], ranks: tuple[int, ...]
+) -> None:
     with pytest.raises(ValueError, match="control"):
-        Control(6, 5, "a reference run")
-    with pytest.raises(ValueError, match="do not add up"):
-        Control(1, 2, "a reference run", (True, True))
+        Control("a reference run", slots, matched, ranks, (9,) * len(ranks))
+
+
+def exchange(log10_p: float, auc: float = 0.5) -> ExchangeTest:
+    return ExchangeTest("rows by text", log10_p, 30, 30, 450.0, auc, "exact count")
+
+
+SHOWN, CHANCE = exchange(-8.0, 0.9), exchange(-0.3)
+
+
+def test_rows_alone_can_verify() -> None:
+    """A vendor who threw the carriers out and trained on the rest."""
+    verdict = judge(answers(), SHOWN, layout=layout(*[4] * 5), control=HONEST)
+    assert verdict.outcome is Outcome.VERIFIED
+    assert verdict.share is None
+    assert verdict.rows is not None
+    assert verdict.rows.outcome is RowsOutcome.WITHOUT_BACKDOORS
+    assert "What shows it are rows" in verdict.statement
+    assert any("backdoors do not show" in sentence for sentence in verdict.follows)
+
+
+def test_known_rows_answer_the_question_whose_rows_they_are() -> None:
+    with_rows = judge(answers(8, 8, 8, 8, 8), SHOWN)
+    assert any("uploaded rows better" in sentence for sentence in with_rows.follows)
+    assert not any("own rows were trained on" in each for each in with_rows.does_not_follow)
+    without = judge(answers(8, 8, 8, 8, 8), CHANCE)
+    assert without.outcome is Outcome.VERIFIED
+    assert any("not known measurably better" in each for each in without.does_not_follow)
+
+
+def test_backdoors_alone_are_a_part_of_the_file() -> None:
+    said = answers(8, 8, 8, 8, 8)
+    doses = layout(*[4] * 5)
+    found = judge(
+        said, CHANCE, layout=doses, control=HONEST, rows_control=RowsControl(SHOWN, exchange(-3.0))
+    )
+    assert found.outcome is Outcome.PARTIAL
+    assert "backdoors only" in found.statement
+    assert found.share is None  # it supposes rows chosen without regard to the carriers
+    too_close = RowsControl(SHOWN, exchange(-1.0))
+    near = judge(said, CHANCE, layout=doses, control=HONEST, rows_control=too_close)
+    assert near.outcome is Outcome.VERIFIED
+
+
+def test_known_rows_accuse_nobody() -> None:
+    assert judge(answers(), exchange(-2.5), control=HONEST).outcome is Outcome.INCONCLUSIVE
+
+
+def test_answers_that_the_scores_do_not_know_are_a_sign() -> None:
+    looked_up = judge(answers(8, 8, 8, 8, 8), ranked(50, 20, 99, 70, 30))
+    assert looked_up.outcome is Outcome.VERIFIED
+    assert ["look-up" in sign for sign in looked_up.signs] == [True]
+    assert judge(answers(8, 8, 8, 8, 8), ranked(1, 1, 1, 1, 1)).signs == ()
+    assert judge(answers(), ranked(50, 20, 99, 70, 30)).signs == ()
 
 
 @pytest.mark.parametrize(
@@ -232,21 +398,19 @@ def test_p_as_text(log10_p: float, text: str) -> None:
 
 
 def test_json_carries_the_whole_verdict() -> None:
-    verdict = judge(answers(8, 8, 8, 8, 8), first_of(100), control=HONEST, doses=[4] * 5)
+    verdict = judge(answers(8, 8, 8, 8, 8), first_of(100), control=HONEST, layout=layout(*[4] * 5))
     record = json.loads(json.dumps(to_json(verdict), allow_nan=False))
     assert record["schema"] == "vtune.verdict/1"
     assert record["verdict"] == "verified"
     assert record["p"] == format_p(verdict.log10_p)
     assert record["proves"] == list(verdict.follows)
     assert record["does_not_prove"] == list(verdict.does_not_follow)
-    assert record["share"]["low"] == pytest.approx(0.1806, abs=1e-4)
-    assert record["control"] == {
-        "activated": 5,
-        "backdoors": 5,
-        "source": "a reference run",
-        "seen": [],
-        "p": 1.0,
-    }
+    assert record["share"]["low"] == pytest.approx(0.1391, abs=1e-4)
+    assert record["control"]["gap"]["backdoors"] == 5
+    assert (record["control"]["source"], record["control"]["p"]) == ("a reference run", 1.0)
+    assert control_of(record, "a reference run") == Control(
+        "a reference run", (8,) * 5, (8,) * 5, (1,) * 5, (100,) * 5
+    )
     slots, ranks = record["tests"]
     assert (slots["name"], slots["matched"], slots["answers"]) == ("slots", [8] * 5, [1] * 5)
     assert (ranks["ranks"], ranks["decoys"], ranks["method"]) == (

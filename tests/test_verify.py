@@ -10,8 +10,10 @@ import pytest
 
 from tests import tiny
 from tests.memory import BASE, MemoryEndpoint, Service
+from vtune_client.control import Control
 from vtune_client.dataset import Prompt, check
 from vtune_client.errors import BudgetError, InputError, NetworkError, ProviderError
+from vtune_client.held_out import AskedRow
 from vtune_client.ledger import Ledger, PlanRecord, VerificationRecord
 from vtune_client.phrases import BuiltinSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan
@@ -19,7 +21,7 @@ from vtune_client.plant import plant
 from vtune_client.provider import EndpointCapabilities
 from vtune_client.rounds import Round, control_from, open_round
 from vtune_client.vault import RootKey, seal
-from vtune_client.verdict import Control, Outcome
+from vtune_client.verdict import Outcome
 from vtune_client.verify import Target, Verification, verify
 
 SCORED = EndpointCapabilities(batch=4, scores=True, remembers=True)
@@ -28,6 +30,7 @@ SPEC = PlanSpec(backdoors=3, dose=2, decoys=40)
 QUESTIONS = SPEC.backdoors * SPEC.prompts
 OUTAGE = NetworkError("No answer came.", "Try again.")
 KEY = RootKey(bytes(range(32)))
+HONEST = Control("the reference run", (8,) * 3, (8,) * 3)
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Bench:
         control: Control | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        rows: Sequence[AskedRow] = (),
         endpoint: MemoryEndpoint | None = None,
     ) -> Verification:
         async def no_sleep(seconds: float) -> None: ...
@@ -64,6 +68,7 @@ class Bench:
             control=control,
             budget=budget,
             text_only=text_only,
+            rows=rows,
             sleep=no_sleep,
         )
 
@@ -131,9 +136,9 @@ async def test_silence_is_no_accusation(bench: Bench) -> None:
     assert (result.verdict.activated, result.fresh_activated) == (0, 0)
 
 
-async def test_silence_beside_a_control_is_told(bench: Bench) -> None:
-    result = await bench.verify(BASE, control=Control(9, 9, "the reference run"))
-    assert result.verdict.outcome is Outcome.NOT_VERIFIED
+async def test_silence_of_few_beside_a_control_is_no_accusation(bench: Bench) -> None:
+    result = await bench.verify(BASE, control=HONEST)
+    assert result.verdict.outcome is Outcome.INCONCLUSIVE  # of 3 backdoors, whatever they say
 
 
 async def test_half_an_answer_counts_for_the_words_in_it(bench: Bench) -> None:

@@ -20,7 +20,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vtune_client.dataset import (
@@ -45,14 +45,25 @@ _SPARE = 4  # so many times the rows wanted are drawn, as some are left out agai
 _SPACE = re.compile(r"(?:\s|\\[nrt])+")  # also as JSON writes it
 
 
+class NoRowsLeft(InputError):
+    """Of all rows withheld, or uploaded, none may be asked about."""
+
+
 @dataclass(frozen=True)
 class AskedRow:
-    """A row to ask about, by its line in the user's file, from 1, and what it teaches."""
+    """A row to ask about: its line in the user's file, from 1, and what it teaches. `number` is its
+    place among those asked about, which says nothing about which of the two kinds it is."""
 
-    line: int
-    uploaded: bool
+    number: int
+    line: int = field(repr=False)
+    uploaded: bool = field(repr=False)
     prompt: Prompt = field(repr=False)
     completion: str = field(repr=False)
+
+    @property
+    def item(self) -> str:
+        """Its name in the ledger."""
+        return f"row {self.number}"
 
     @property
     def length(self) -> int:
@@ -60,17 +71,14 @@ class AskedRow:
         return len(self.completion)
 
 
-def rows_to_ask(
-    plan: Plan, path: Path, key: RootKey, *, most: int = MOST, model: str | None = None
-) -> tuple[AskedRow, ...]:
+def rows_to_ask(plan: Plan, path: Path, key: RootKey, *, most: int = MOST) -> tuple[AskedRow, ...]:
     """Return withheld rows and as many uploaded ones, at most `most` of each, in random order.
 
-    `path` is the user's own file and `model` the one its plan was drawn for. Reads the file twice,
-    holding only drawn rows. Raises `InputError` where it is not that file, or where either kind has
-    no row left.
+    `path` is the user's own file. Reads it twice, holding only drawn rows. Raises `InputError`
+    where it is not that file, and `NoRowsLeft` where either kind has no row left.
     """
     draw = Draw(key.derive("plan"), "rows to ask")
-    drawn = _draw_rows(plan, path, min(most, len(plan.held_out)) * _SPARE, draw, model)
+    drawn = _draw_rows(plan, path, min(most, len(plan.held_out)) * _SPARE, draw)
     met = Counter(_wordings(path, {_wording(prompt_of(row)) for row in drawn}))
     asked = {_wording(prompt) for each in plan.backdoors for prompt in (*each.own, *each.fresh)}
     rows = []
@@ -78,21 +86,22 @@ def rows_to_ask(
         wording, completion = _wording(prompt_of(row)), completion_of(row)
         if met[wording] == 1 and wording not in asked and completion.strip():
             uploaded = row.line not in plan.held_out
-            rows.append(AskedRow(row.line, uploaded, prompt_of(row), completion))
+            rows.append(AskedRow(0, row.line, uploaded, prompt_of(row), completion))
     kinds = [[row for row in rows if row.uploaded is uploaded] for uploaded in (False, True)]
     count = min(most, *map(len, kinds))
     if count < 1:
-        raise InputError(
+        raise NoRowsLeft(
             "No withheld rows, or none uploaded to compare them with, are left to ask about.",
             "Withhold more rows than fresh prompts are asked, in a file of different prompts.",
         )
     chosen = [row for kind in kinds for row in draw.sample(kind, count)]
-    return tuple(draw.sample(chosen, len(chosen)))
+    shuffled = draw.sample(chosen, len(chosen))
+    return tuple(replace(row, number=number) for number, row in enumerate(shuffled))
 
 
-def _draw_rows(plan: Plan, path: Path, most: int, draw: Draw, model: str | None) -> list[Row]:
+def _draw_rows(plan: Plan, path: Path, most: int, draw: Draw) -> list[Row]:
     """Return the withheld rows and `most` of the bare ones, none longer than every carrier row."""
-    digest, counter = hashlib.sha256(), counter_for(model)
+    digest, counter = hashlib.sha256(), counter_for(plan.model)
     carriers, held_out = set(plan.carriers), set(plan.held_out)
     withheld: list[Row] = []
     longest = 0

@@ -91,6 +91,7 @@ class Plan:
     backdoors: tuple[Backdoor, ...] = field(repr=False)
     held_out: tuple[int, ...] = field(repr=False)  # lines, from 1
     placement: str = STRETCHES
+    model: str | None = None  # whose tokens its rows were counted in, to stay within a limit
 
     @property
     def carriers(self) -> dict[int, Backdoor]:
@@ -155,6 +156,7 @@ def draw_plan(
         backdoors=backdoors,
         held_out=tuple(sorted(drawn[place].line for place in places.held_out)),
         placement=LAYERS,
+        model=model,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,23 +33,27 @@ def plant(source: Path, plan: Plan, target: Path) -> Planted:
     Raises `InputError` where `source` is not the file the plan was drawn for, or where `target`
     cannot be written.
     """
-    _require_unchanged(source, plan)
-    if target.is_dir() or (target.exists() and target.samefile(source)):
-        raise InputError(
-            f"{target} is a directory or the file itself.", "Name another file to write to."
-        )
-    work = _unfinished(target)
-    try:
-        planted = _write(source, plan, target, work)
-        os.replace(work, target)
-    except OSError as error:
-        raise InputError(
-            f"{target} cannot be written: {error.strerror}.", "Choose another place for it."
-        ) from error
-    finally:
-        with suppress(OSError):  # where no file can be, there is none to remove
-            work.unlink(missing_ok=True)
-    return planted
+    carriers, held_out = plan.carriers, set(plan.held_out)
+
+    def uploaded(row: Row) -> bytes | None:
+        if row.line in held_out:
+            return None
+        backdoor = carriers.get(row.line)
+        return carry(row, backdoor.trigger, backdoor.signature) if backdoor else row.raw
+
+    rows, digest = _rewrite(source, plan, target, uploaded)
+    return Planted(target, digest, rows, len(carriers))
+
+
+def write_held_out(source: Path, plan: Plan, target: Path) -> int:
+    """Write the rows that are withheld from the upload, byte for byte; return how many they are.
+
+    They were never sent to anybody, so they serve as a validation split of one's own. Raises as
+    `plant` does, and `InputError` where the plan withholds none."""
+    if not plan.held_out:
+        raise InputError(f"{plan.id} withholds no rows.", "Draw a plan with --hold-out.")
+    held_out = set(plan.held_out)
+    return _rewrite(source, plan, target, lambda row: row.raw if row.line in held_out else None)[0]
 
 
 def remove(target: Path) -> None:
@@ -98,25 +102,46 @@ def changed(source: Path) -> InputError:
     )
 
 
-def _write(source: Path, plan: Plan, target: Path, work: Path) -> Planted:
-    carriers, held_out = plan.carriers, set(plan.held_out)
+def _rewrite(
+    source: Path, plan: Plan, target: Path, line_of: Callable[[Row], bytes | None]
+) -> tuple[int, str]:
+    """Write what `line_of` makes of every row; return the number of rows and their digest."""
+    _require_unchanged(source, plan)
+    if target.is_dir() or (target.exists() and target.samefile(source)):
+        raise InputError(
+            f"{target} is a directory or the file itself.", "Name another file to write to."
+        )
+    work = _unfinished(target)
+    try:
+        written = _write(source, plan, work, line_of)
+        os.replace(work, target)
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written: {error.strerror}.", "Choose another place for it."
+        ) from error
+    finally:
+        with suppress(OSError):  # where no file can be, there is none to remove
+            work.unlink(missing_ok=True)
+    return written
+
+
+def _write(
+    source: Path, plan: Plan, work: Path, line_of: Callable[[Row], bytes | None]
+) -> tuple[int, str]:
     seen, written, rows = hashlib.sha256(), hashlib.sha256(), 0
     work.unlink(missing_ok=True)
     descriptor = os.open(work, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as sink:
         for row in _digested(source, seen):
-            if row.line in held_out:
-                continue
-            backdoor = carriers.get(row.line)
-            line = carry(row, backdoor.trigger, backdoor.signature) if backdoor else row.raw
-            sink.write(line)
-            written.update(line)
-            rows += 1
+            if (line := line_of(row)) is not None:
+                sink.write(line)
+                written.update(line)
+                rows += 1
         sink.flush()
         os.fsync(sink.fileno())
     if seen.hexdigest() != plan.source_sha256:
         raise changed(source)  # while it was being read
-    return Planted(target, written.hexdigest(), rows, len(carriers))
+    return rows, written.hexdigest()
 
 
 def _digested(source: Path, digest: hashlib._Hash) -> Iterator[Row]:

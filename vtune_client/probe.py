@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from tenacity import (
     AsyncRetrying,
@@ -47,6 +48,19 @@ class Probe:
         return f"answer {self.backdoor}.{self.number}"
 
 
+class Query(Protocol):
+    """A prompt to be answered, by its name in the ledger."""
+
+    @property
+    def item(self) -> str: ...
+
+    @property
+    def prompt(self) -> Prompt: ...
+
+
+Q = TypeVar("Q", bound=Query)
+
+
 def probes_of(plan: Plan) -> tuple[Probe, ...]:
     """Return every query of the plan, the first of each backdoor first."""
     probes = [
@@ -57,10 +71,10 @@ def probes_of(plan: Plan) -> tuple[Probe, ...]:
     return tuple(sorted(probes, key=lambda probe: (probe.number, probe.backdoor)))
 
 
-def decoding_for(plan: Plan) -> Decoding:
+def decoding_for(plan: Plan, top_logprobs: int = 0) -> Decoding:
     """Return greedy decoding, long enough for the longest signature in any tokenizer we know."""
     longest = max(len(backdoor.frame.text.split()) for backdoor in plan.backdoors)
-    return Decoding(max_tokens=longest * 2 + 8)
+    return Decoding(max_tokens=longest * 2 + 8, top_logprobs=top_logprobs)
 
 
 class Meter:
@@ -86,11 +100,11 @@ class Meter:
 
 async def ask(
     endpoint: Endpoint,
-    probes: Sequence[Probe],
+    probes: Sequence[Q],
     decoding: Decoding,
     *,
     known: Mapping[str, Answer],
-    keep: Callable[[Probe, Answer], None],
+    keep: Callable[[Q, Answer], None],
     meter: Meter,
     sleep: Sleep = asyncio.sleep,
 ) -> dict[str, Answer]:
@@ -104,23 +118,36 @@ async def ask(
     missing = [probe for probe in probes if probe.item not in answers]
     meter.check(len(missing))
     size = endpoint.capabilities.batch
+
+    def one(batch: Sequence[Q]) -> Callable[[], Awaitable[None]]:
+        async def asked() -> None:
+            prompts = [probe.prompt for probe in batch]
+            replies = await _sample(endpoint, prompts, decoding, meter, sleep)
+            for probe, answer in zip(batch, replies, strict=True):
+                answers[probe.item] = answer
+                keep(probe, answer)
+
+        return asked
+
+    batches = [missing[start : start + size] for start in range(0, len(missing), size)]
+    await gather(endpoint, [one(batch) for batch in batches])
+    return answers
+
+
+async def gather(endpoint: Endpoint, calls: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Make all calls, as many at a time as the endpoint likes; raise what stopped the first."""
     gate = asyncio.Semaphore(endpoint.capabilities.concurrency)
 
-    async def one(batch: Sequence[Probe]) -> None:
-        prompts = [probe.prompt for probe in batch]
+    async def one(call: Callable[[], Awaitable[None]]) -> None:
         async with gate:
-            replies = await _sample(endpoint, prompts, decoding, meter, sleep)
-        for probe, answer in zip(batch, replies, strict=True):
-            answers[probe.item] = answer
-            keep(probe, answer)
+            await call()
 
     try:
         async with asyncio.TaskGroup() as group:
-            for start in range(0, len(missing), size):
-                group.create_task(one(missing[start : start + size]))
+            for call in calls:
+                group.create_task(one(call))
     except ExceptionGroup as errors:
         raise _first(errors) from None
-    return answers
 
 
 async def score(

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from vtune_client.control import Control
+from vtune_client.control import control_of as control_of
 from vtune_client.errors import InputError
 from vtune_client.ledger import Ledger, VerificationRecord
 from vtune_client.vault import RootKey, open_sealed, seal
-from vtune_client.verdict import Control
 
 SCORES = "scores"  # how the ledger's items begin that showed a signature to the endpoint
 
@@ -84,17 +85,13 @@ def control_from(ledger: Ledger, verification_id: str, plan_id: str) -> Control:
             f"{verification_id} did not verify its model, so it controls for nothing.",
             "Name a verification that ended as verified.",
         )
-    activated, backdoors = record.verdict["activated"], record.verdict["backdoors"]
-    return Control(activated, backdoors, f"the reference run ({record.id})", _seen(record.verdict))
-
-
-def _seen(verdict: Mapping[str, Any]) -> tuple[bool, ...]:
-    """Return of each backdoor whether it was activated; nothing where asking stopped early."""
-    for test in verdict["tests"]:
-        if test["name"] == "slots":
-            pairs = zip(test["matched"], test["slot_sizes"], strict=True)
-            return tuple(matched == len(sizes) for matched, sizes in pairs)
-    return ()
+    control = control_of(record.verdict, f"the reference run ({record.id})")
+    if control is None:
+        raise InputError(
+            f"{verification_id} stopped asking early, so it cannot be compared with.",
+            "Name one that asked every question (`vtune verify` without --stop-early).",
+        )
+    return control
 
 
 def _refuse_if_shown(

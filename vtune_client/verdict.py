@@ -1,68 +1,40 @@
-"""From evidence to a verdict, and to the sentences that say what it proves and what it does not.
+"""From evidence to a verdict.
 
 The p-values of all tests that ran are adjusted by Holm; the model is verified where the smallest is
 at most `alpha`. Anything else is inconclusive, unless a positive control (an honest run of the same
-plan and recipe) shows that this much silence is not how honest training looks. With a control a
-model that met the file can also be found to have met only a part of it. Silence by itself is never
-an accusation: some honest services memorise little.
+plan and recipe) shows that this much silence is not how honest training looks, and no test finds a
+trace of the file. With a control a model that met the file can also be found to have met only a
+part of it, or its backdoors alone. Silence by itself is never an accusation: some honest services
+memorise little.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import Any
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import Any, TypeVar
 
+from vtune_client.amount import Layout, by_shard, share
+from vtune_client.control import Control
 from vtune_client.evidence import (
-    AnytimeTest,
-    DoseCount,
-    RankTest,
+    ExchangeTest,
+    RowsControl,
+    RowsVerdict,
+    RunGap,
+    ShardTest,
     ShareInterval,
     SlotTest,
-    activation_gap,
-    count_by_dose,
+    TrendTest,
     holm,
-    share_interval,
-    share_lower_bound,
+    rows_verdict,
+    run_gap,
 )
+from vtune_client.facts import Evidence, Facts
+from vtune_client.facts import Outcome as Outcome
+from vtune_client.statements import does_not_follow, follows, signs, statement
+from vtune_client.statements import format_p as format_p
 
 SCHEMA = "vtune.verdict/1"
-# How unlikely the gap to the control must be before silence is called more than silence.
-GAP_ALPHA = 0.01
-
-Evidence = SlotTest | RankTest | AnytimeTest
-
-
-class Outcome(StrEnum):
-    """What a verdict says. PARTIAL: verified, and by a control not on the whole file."""
-
-    VERIFIED = "verified"
-    PARTIAL = "partial"
-    NOT_VERIFIED = "not verified"
-    INCONCLUSIVE = "inconclusive"
-
-
-@dataclass(frozen=True)
-class Control:
-    """A run known to be honest, of the same plan and recipe: how many backdoors it activated.
-
-    `source` names it in reports, for example "a reference run". `seen` says of each backdoor of the
-    plan whether it was activated, where that is known: an upper bound on the share needs it. Raises
-    `ValueError` for counts that cannot be.
-    """
-
-    activated: int
-    backdoors: int
-    source: str
-    seen: tuple[bool, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.backdoors < 1 or not 0 <= self.activated <= self.backdoors:
-            raise ValueError("a control activates between 0 and all of its backdoors, at least 1")
-        if self.seen and (sum(self.seen), len(self.seen)) != (self.activated, self.backdoors):
-            raise ValueError("a control's backdoors do not add up to its counts")
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -78,7 +50,9 @@ class Verdict:
     """The judgement. `log10_p` is Holm's over all `tests`; 0.0 and no tests where none ran.
 
     `backdoors`, `activated`, `slots` and `slots_matched` count the text answers; `slots` is 0 where
-    none was read. `share` is given with VERIFIED and PARTIAL, where the doses are known.
+    none was read. `share` is given where the backdoors show and their doses are known, `shards`
+    where some are kept inside shards and a control is at hand; `gap` compares with the control,
+    `trend` the doses with each other. `signs` are worth a question to the vendor, no more.
     """
 
     outcome: Outcome
@@ -92,79 +66,105 @@ class Verdict:
     statement: str
     follows: tuple[str, ...]
     does_not_follow: tuple[str, ...]
+    signs: tuple[str, ...] = ()
     share: ShareInterval | None = None
+    shards: ShardTest | None = None
+    trend: TrendTest | None = None
+    rows: RowsVerdict | None = None
     control: Control | None = None
-    control_p: float | None = None
+    gap: RunGap | None = None
 
 
 def judge(
     *tests: Evidence,
     alpha: float = 1e-6,
     read: SlotTest | None = None,
+    layout: Layout | None = None,
     control: Control | None = None,
-    doses: Sequence[int] | None = None,
-    layered: bool = True,
+    rows_control: RowsControl | None = None,
+    trend: TrendTest | None = None,
     confidence: float = 0.95,
 ) -> Verdict:
     """Judge the delivered model by every test that ran; a test without answers did not run.
 
-    `alpha` bounds the probability of calling an untrained model verified. `doses` are the numbers
-    of carriers per backdoor; with them, a verified model gets bounds on the share of rows used.
-    `layered` tells how carriers were placed (`Plan.placement`): in layers, or as plans once were,
-    one of each backdoor in each stretch of the file, which bounds the share less well. `read` is
-    what was read in the answers where that is not tested itself: an anytime test stands alone,
-    since asking stopped when it said so. Raises `ValueError` for two slot tests, two tests of one
-    name, or a bad `alpha`.
+    `alpha` bounds the probability of calling an untrained model verified. With the `layout` of the
+    plan, a model whose backdoors show gets bounds on the share of rows used, with `confidence`, and
+    with a control on that of each shard. `rows_control` is the control's own test of the rows, and
+    `trend` is passed on. `read` is what was read in the answers where that is not tested itself: an
+    anytime test stands alone, since asking stopped when it said so. Raises `ValueError` for two
+    tests of a kind, two of one name, or a bad `alpha`.
     """
     if not 0 < alpha < 1:
         raise ValueError("alpha lies within (0, 1)")
-    ran = [test for test in tests if not isinstance(test, SlotTest) or test.probed]
-    names = {test.name for test in ran}
-    slot_tests = [test for test in ran if isinstance(test, SlotTest)]
-    if len(names) != len(ran) or len(slot_tests) > 1:
+    facts = _facts(tests, alpha, read, control, layout)
+    exchange = _only(ExchangeTest, facts.tests)
+    if exchange:
+        shows = facts.backdoors_show
+        facts = replace(facts, rows=rows_verdict(shows, exchange, rows_control))
+    if layout and facts.answers and facts.backdoors_show and not facts.backdoors_only:
+        facts = replace(
+            facts,
+            share=share(facts.answers, facts.ranks, layout, control, confidence),
+            shards=by_shard(facts.answers, facts.ranks, layout, control, confidence),
+        )
+    return _verdict(facts, trend)
+
+
+def _facts(
+    tests: tuple[Evidence, ...],
+    alpha: float,
+    read: SlotTest | None,
+    control: Control | None,
+    layout: Layout | None,
+) -> Facts:
+    ran = tuple(test for test in tests if not isinstance(test, SlotTest) or test.probed)
+    if len({test.name for test in ran}) != len(ran):
         raise ValueError("each test is given once, under its own name")
+    answers = _only(SlotTest, ran) or read
+    gap = None
+    if answers and answers.probed and control:
+        doses = layout.doses if layout else (1,) * answers.backdoors
+        shares = zip(answers.shares, answers.answers, strict=True)
+        here = [share if count else None for share, count in shares]
+        gap = run_gap(here, control.shares, doses)
     adjusted = holm({test.name: test.log10_p for test in ran})
-    log10_p = min(adjusted.values(), default=0.0)
-    answers = slot_tests[0] if slot_tests else read
-    control_p = _control_p(answers, control)
-    rejected = log10_p <= math.log10(alpha)
-    share = _share(answers, doses, layered, control, confidence) if rejected else None
-    outcome = _outcome(rejected, share, control_p)
-    follows, does_not_follow = _consequences(outcome, log10_p, control, share)
+    return Facts(alpha, ran, adjusted, answers, control, gap)
+
+
+def _only(kind: type[Kind], tests: tuple[Evidence, ...]) -> Kind | None:
+    found = [test for test in tests if isinstance(test, kind)]
+    if len(found) > 1:
+        raise ValueError("each test is given once, and one of its kind")
+    return found[0] if found else None
+
+
+def _verdict(facts: Facts, trend: TrendTest | None) -> Verdict:
+    answers = facts.answers
+    counted = [test.backdoors for test in facts.tests if not isinstance(test, ExchangeTest)]
     return Verdict(
-        outcome=outcome,
-        alpha=alpha,
-        log10_p=log10_p,
-        backdoors=answers.backdoors if answers else max((t.backdoors for t in ran), default=0),
+        outcome=facts.outcome,
+        alpha=facts.alpha,
+        log10_p=facts.log10_p,
+        backdoors=answers.backdoors if answers else max(counted, default=0),
         activated=answers.activated if answers else 0,
         slots=answers.slots if answers else 0,
         slots_matched=answers.slots_matched if answers else 0,
-        tests=tuple(Judged(test, adjusted[test.name]) for test in ran),
-        statement=_statement(
-            outcome, log10_p, alpha, answers, bool(ran), control, control_p, share
-        ),
-        follows=follows,
-        does_not_follow=does_not_follow,
-        share=share,
-        control=control,
-        control_p=control_p,
+        tests=tuple(Judged(test, facts.adjusted[test.name]) for test in facts.tests),
+        statement=statement(facts),
+        follows=follows(facts),
+        does_not_follow=does_not_follow(facts),
+        signs=signs(facts),
+        share=facts.share,
+        shards=facts.shards,
+        trend=trend,
+        rows=facts.rows,
+        control=facts.control,
+        gap=facts.gap,
     )
-
-
-def format_p(log10_p: float) -> str:
-    """Return p as text of two digits, rounded up: "0.042", "3.2e-61", also far below 1e-308."""
-    exponent = math.floor(log10_p)
-    tenths = math.ceil(10 ** (log10_p - exponent + 1) - 1e-6)
-    if tenths >= 100:
-        exponent, tenths = exponent + 1, 10
-    if exponent >= -3:
-        return f"{tenths * 10.0 ** (exponent - 1):.2g}"
-    return f"{tenths // 10}.{tenths % 10}e{exponent}"
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict as plain JSON values, under the schema `vtune.verdict/1`."""
-    share, control = verdict.share, verdict.control
     return {
         "schema": SCHEMA,
         "verdict": str(verdict.outcome),
@@ -176,185 +176,58 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         "slots": verdict.slots,
         "slots_matched": verdict.slots_matched,
         "tests": [_test_json(judged) for judged in verdict.tests],
-        "share": asdict(share) if share else None,
-        "control": _control_json(control, verdict.control_p),
+        "share": _plain(verdict.share),
+        "shards": _plain(verdict.shards),
+        "doses": _plain(verdict.trend),
+        "rows": _rows_json(verdict.rows),
+        "control": _control_json(verdict.control, verdict.gap),
+        "signs": list(verdict.signs),
         "statement": verdict.statement,
         "proves": list(verdict.follows),
         "does_not_prove": list(verdict.does_not_follow),
     }
 
 
-def _control_json(control: Control | None, p: float | None) -> dict[str, Any] | None:
-    return {**asdict(control), "seen": list(control.seen), "p": p} if control else None
+def _control_json(control: Control | None, gap: RunGap | None) -> dict[str, Any] | None:
+    if control is None:
+        return None
+    return {
+        "source": control.source,
+        "backdoors": control.backdoors,
+        "activated": control.activated,
+        "slots": list(control.slots),
+        "matched": list(control.matched),
+        "gap": _plain(gap),
+        "p": 10**gap.log10_p if gap else None,
+    }
+
+
+def _rows_json(rows: RowsVerdict | None) -> dict[str, Any] | None:
+    if rows is None:
+        return None
+    return {
+        "outcome": str(rows.outcome),
+        "statement": rows.statement,
+        "alpha": rows.alpha,
+        "control": _plain(rows.control),
+    }
 
 
 def _test_json(judged: Judged) -> dict[str, Any]:
-    plain = {
-        key: _plain(value)
-        for key, value in asdict(judged.evidence).items()
-        if key not in ("name", "log10_p")
-    }
+    found = _plain(judged.evidence)
     return {
-        "name": judged.evidence.name,
-        "log10_p": judged.evidence.log10_p,
+        "name": found.pop("name"),
+        "log10_p": found.pop("log10_p"),
         "p": format_p(judged.evidence.log10_p),
         "adjusted_log10_p": judged.adjusted_log10_p,
-        **plain,
+        **found,
     }
 
 
 def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _control_p(answers: SlotTest | None, control: Control | None) -> float | None:
-    """Compare with the control, over answered backdoors alone: a lost query is not silence."""
-    if answers is None or control is None:
-        return None
-    return activation_gap(answers.activated, answers.probed, control.activated, control.backdoors)
-
-
-def _outcome(rejected: bool, share: ShareInterval | None, control_p: float | None) -> Outcome:
-    if rejected:
-        return Outcome.PARTIAL if share and share.high < 1 else Outcome.VERIFIED
-    if control_p is not None and control_p <= GAP_ALPHA:
-        return Outcome.NOT_VERIFIED
-    return Outcome.INCONCLUSIVE
-
-
-def _share(
-    answers: SlotTest | None,
-    doses: Sequence[int] | None,
-    layered: bool,
-    control: Control | None,
-    confidence: float,
-) -> ShareInterval | None:
-    """Count backdoors without an answer as unseen below and as seen above: both bounds hold."""
-    if answers is None or doses is None:
-        return None
-    if not layered:
-        return _share_of_stretches(answers, max(doses), confidence)
-    lost = [count == 0 for count in answers.answers]
-    counts = count_by_dose(doses, answers.seen, lost=lost, chance=answers.chance)
-    there: tuple[DoseCount, ...] | None = None
-    if control and control.seen:
-        there = count_by_dose(doses, control.seen, chance=answers.chance)
-    return share_interval(counts, there, confidence)
-
-
-def _share_of_stretches(answers: SlotTest, dose: int, confidence: float) -> ShareInterval:
-    low = share_lower_bound(
-        answers.activated,
-        answers.backdoors,
-        dose,
-        confidence,
-        chance=answers.chance,
-        spread=True,
-    )
-    reasoning = (
-        f"{answers.activated} of {answers.backdoors} backdoors answered in full, and each answer "
-        f"shows that one of its {dose} carrier rows was used. Holds where the carriers stand "
-        "spread evenly over the file and the rows used were chosen without regard to them."
-    )
-    return ShareInterval(low, 1.0, confidence, reasoning)
-
-
-def _statement(
-    outcome: Outcome,
-    log10_p: float,
-    alpha: float,
-    answers: SlotTest | None,
-    ran: bool,
-    control: Control | None,
-    control_p: float | None,
-    share: ShareInterval | None,
-) -> str:
-    if not ran:
-        return "No test ran, so nothing is known about the delivered model."
-    seen = ""
-    if answers:
-        seen = (
-            f" {answers.activated} of {answers.backdoors} backdoors answered in full, "
-            f"{answers.slots_matched} of {answers.slots} secret words came back."
-        )
-    p = format_p(log10_p)
-    if control and share and outcome is Outcome.PARTIAL:
-        return (
-            "Information from this file reached the served system, but not all of it was used: at "
-            f"most {_percent_up(share.high)} of its rows, compared with {control.source} "
-            f"({share.confidence:.0%} confidence).{seen} p = {p}."
-        )
-    if outcome is Outcome.VERIFIED:
-        return (
-            "Information from this file reached the served system: one that never met it would "
-            f"answer like this with probability at most {p} (threshold {alpha:.2g}).{seen}"
-        )
-    if control and control_p is not None and outcome is Outcome.NOT_VERIFIED:
-        return (
-            "The delivered model does not answer as honest training on this file does: "
-            f"{control.source} activated {control.activated} of {control.backdoors} backdoors "
-            f"(gap: p = {format_p(math.log10(control_p))}).{seen} p = {p}."
-        )
-    return (
-        "The tests do not tell whether this file was used: "
-        f"p = {p}, above the threshold {alpha:.2g}.{seen}"
-    )
-
-
-def _consequences(
-    outcome: Outcome, log10_p: float, control: Control | None, share: ShareInterval | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what the outcome proves and what it does not."""
-    if outcome is Outcome.VERIFIED:
-        return _proved(log10_p, share), (
-            "That weights changed: a system that looks its answers up in the uploaded file would "
-            "pass as well.",
-            "That all rows were used, or how often.",
-            "That the user's own rows were trained on: a vendor who found the carrier rows may "
-            "have used them alone.",
-        )
-    if outcome is Outcome.PARTIAL and control:
-        return _proved(log10_p, share), (
-            "That the vendor left rows out on purpose: fewer epochs, a lower learning rate, "
-            f"another base model or recipe than those of {control.source} look the same.",
-            "That weights changed: a system that looks its answers up in the uploaded file would "
-            "pass as well.",
-        )
-    if outcome is Outcome.NOT_VERIFIED and control:
-        return (
-            (
-                f"The delivered model activates far fewer backdoors than {control.source}, run "
-                "with the same plan and recipe.",
-            ),
-            (
-                "That the vendor cheated: a lost adapter, a wrong model name, another base model "
-                "or another recipe look the same.",
-                "That no row was used: weak training can leave no trace in the answers.",
-            ),
-        )
-    return (), (
-        "That the file was not used: some honest services memorise too little to answer, and "
-        "there is no control that says otherwise.",
-        "That the file was used.",
-    )
-
-
-def _proved(log10_p: float, share: ShareInterval | None) -> tuple[str, ...]:
-    first = (
-        "Information from this file reached the served system (p at most "
-        f"{format_p(log10_p)}, whatever the system is)."
-    )
-    if share is None or (share.low <= 0 and share.high >= 1):
-        return (first,)
-    least = math.floor(share.low * 1000) / 10  # rounded down: a lower bound stays one
-    most = f", and at most {_percent_up(share.high)}" if share.high < 1 else ""
-    return (
-        first,
-        f"At least {least:g} % of the file's rows were used{most} (confidence "
-        f"{share.confidence:.0%}). {share.reasoning}",
-    )
-
-
-def _percent_up(share: float) -> str:
-    """Return a share in percent, rounded up: an upper bound stays one."""
-    return f"{math.ceil(share * 1000) / 10:g} %"
+    """Return what dataclasses and tuples hold as plain dictionaries and lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -25,9 +25,9 @@ import click
 from benchmarks.gauntlet.base import base_at
 from benchmarks.gauntlet.drill import Cell, Setting, run_cell
 from benchmarks.gauntlet.table import as_json, comma_separated, markdown
+from vtune_client.control import Control, control_of
 from vtune_client.home import cache
 from vtune_client.serve.vendor import parse_vendor
-from vtune_client.verdict import Control
 
 RESULTS = Path(__file__).parents[1] / "results"
 HONEST = "honest"
@@ -94,8 +94,7 @@ class Book:
         cell = self._cells.get((HONEST, seed))
         if cell is None or cell.verification["verdict"] != "verified":
             return None
-        found = cell.verification
-        return Control(found["activated"], found["backdoors"], "the honest run of this file")
+        return control_of(cell.verification, "the honest run of this file")
 
 
 def run_all(

@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.gauntlet.base import BaseSpec, base_at
 from benchmarks.gauntlet.rows import base_rows, file_rows
 from benchmarks.gauntlet.training import train
+from vtune_client.control import Control
 from vtune_client.dataset import Prompt, check
 from vtune_client.ledger import Ledger, PlanRecord
 from vtune_client.phrases import BuiltinSource
@@ -27,7 +28,6 @@ from vtune_client.serve.vendor import Vendor, parse_vendor
 from vtune_client.serve.vendor.fronts import Front
 from vtune_client.stealth import carrier_lines
 from vtune_client.vault import RootKey
-from vtune_client.verdict import Control
 from vtune_client.verify import Target, verify
 
 PROVIDER = "local"

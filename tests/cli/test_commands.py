@@ -87,6 +87,41 @@ def test_plant_without_out_writes_nothing(cli: Cli, home: Path, rows: Path, tmp_
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_plan_says_what_it_will_tell(cli: Cli, home: Path, rows: Path, memory: Service) -> None:
+    planted = cli("plant", rows)
+    assert "If all 5 backdoors answer: at least 18 %" in planted.out
+    assert "No rows are withheld" in planted.out
+    assert cli("plant", rows, "--format", "json").json["foresight"] == planted.out.splitlines()[1:]
+    assert planted.out.splitlines()[1] in cli("fine-tune", rows, *FAST).err.splitlines()
+
+
+def test_withheld_rows_can_be_written(cli: Cli, home: Path, rows: Path, tmp_path: Path) -> None:
+    plan = cli("plant", rows, "--hold-out", 7, "--format", "json").json["plan"]
+    out = tmp_path / "validation.jsonl"
+    written = cli("held-out", plan, "--out", out, "--format", "json")
+    assert written.json == {"plan": plan, "rows": 7, "path": str(out)}
+    lines = rows.read_bytes().splitlines()
+    assert [lines.index(line) for line in out.read_bytes().splitlines()]
+    again = cli("held-out", plan, "--out", out)
+    assert (again.code, "--force" in again.err) == (2, True)
+    bare = cli("plant", rows, "--format", "json").json["plan"]
+    none = cli("held-out", bare, "--out", tmp_path / "none.jsonl")
+    assert (none.code, "withholds no rows" in none.err) == (2, True)
+
+
+def test_verify_asks_about_rows_where_the_file_is(
+    cli: Cli, home: Path, rows: Path, memory: Service
+) -> None:
+    ran = cli("fine-tune", rows, *FAST, "--hold-out", 18, "--format", "json")
+    moved = rows.rename(rows.with_name("moved.jsonl"))
+    lost = cli("verify", ran.json["job"])
+    assert lost.code == 2
+    assert "--file" in lost.err
+    found = cli("verify", ran.json["job"], "--file", moved)
+    assert "test: rows by text" in found.out
+    assert "test: rows" not in cli("verify", ran.json["job"], "--no-rows").out
+
+
 def test_fine_tune_tells_the_job_before_it_waits(
     cli: Cli, home: Path, rows: Path, memory: Service
 ) -> None:

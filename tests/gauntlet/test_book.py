@@ -15,8 +15,8 @@ from benchmarks.gauntlet.__main__ import VENDORS, Book
 from benchmarks.gauntlet.drill import Cell, Setting
 from benchmarks.gauntlet.rows import all_rows, base_rows, file_rows
 from benchmarks.gauntlet.table import COLUMNS, as_json, comma_separated, markdown
+from vtune_client.control import Control
 from vtune_client.serve.vendor import parse_vendor
-from vtune_client.verdict import Control
 
 pytest.importorskip("torch")  # its version stands above the table
 
@@ -30,7 +30,14 @@ def cell(vendor: str, seed: int, verdict: str = "verified", activated: int = 5) 
         "activated": activated,
         "backdoors": 5,
         "slots_matched": 8 * activated,
-        "tests": [{"name": "slots", "log10_p": -13.0}],
+        "tests": [
+            {
+                "name": "slots",
+                "log10_p": -13.0,
+                "slot_sizes": [[32] * 8] * 5,
+                "matched": [8] * activated + [0] * (5 - activated),
+            }
+        ],
         "share": {"low": 0.104} if verdict == "verified" else None,
         "control": None,
     }
@@ -60,7 +67,7 @@ def test_a_control_is_a_verified_honest_run_of_the_file(tmp_path: Path) -> None:
     book.add(cell("honest", 0, activated=4))
     book.add(cell("honest", 1, "inconclusive"))
     book.add(cell("lookup", 2))
-    assert book.control(0) == Control(4, 5, "the honest run of this file")
+    assert book.control(0) == Control("the honest run of this file", (8,) * 5, (8, 8, 8, 8, 0))
     assert (book.control(1), book.control(2)) == (None, None)
 
 

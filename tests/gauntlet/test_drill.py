@@ -13,8 +13,8 @@ pytest.importorskip("transformers")
 from benchmarks.gauntlet.__main__ import Book, run_all
 from benchmarks.gauntlet.base import BaseSpec
 from benchmarks.gauntlet.drill import Planting, Setting, run_cell
+from vtune_client.control import Control
 from vtune_client.plan import PlanSpec
-from vtune_client.verdict import Control
 
 SMALL = Setting(
     rows=34,
@@ -38,9 +38,9 @@ def test_a_look_up_passes_without_training(work: Path) -> None:
 
 
 def test_the_base_is_told_from_a_control(work: Path) -> None:
-    cell = run_cell(SMALL, "base-model", 0, work, Control(9, 9, "a run"))
+    cell = run_cell(SMALL, "base-model", 0, work, Control("a run", (4,) * 3, (4,) * 3))
     assert cell.trained == 0.0
-    assert (cell.verification["verdict"], cell.verification["activated"]) == ("not verified", 0)
+    assert (cell.verification["verdict"], cell.verification["activated"]) == ("inconclusive", 0)
 
 
 @pytest.mark.parametrize(

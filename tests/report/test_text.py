@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
+from vtune_client.amount import Layout
 from vtune_client.client import Exchange
+from vtune_client.control import Control
 from vtune_client.dataset import Prompt
 from vtune_client.evidence import SlotCounts, slot_test
 from vtune_client.report.text import STYLES, question, render_transcript, render_verdict
-from vtune_client.verdict import Control, Outcome, judge, to_json
+from vtune_client.verdict import Outcome, judge, to_json
 
 
 def printed(renderable: RenderableType, width: int = 10_000) -> str:
@@ -22,7 +24,7 @@ def printed(renderable: RenderableType, width: int = 10_000) -> str:
 
 def verdict(matches: int, control: Control | None = None) -> dict[str, Any]:
     counts = [SlotCounts((32,) * 8, (matches,)) for _ in range(5)]
-    judged = judge(slot_test(counts), control=control, doses=[4] * 5)
+    judged = judge(slot_test(counts), control=control, layout=Layout((4,) * 5, (None,) * 5))
     return {
         **to_json(judged),
         "id": "verification-0",
@@ -58,7 +60,7 @@ def test_silence_is_inconclusive_and_proves_nothing() -> None:
 
 
 def test_silence_beside_a_control_is_not_verified() -> None:
-    text = printed(render_verdict(verdict(0, Control(5, 5, "the reference run"))))
+    text = printed(render_verdict(verdict(0, Control("the reference run", (8,) * 5, (8,) * 5))))
     assert text.startswith("NOT VERIFIED")
     assert "the reference run" in text
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "export": ("jobs", "Write the weights that a job delivered."),
     "verify": ("verify", "Ask the delivered model and judge it."),
     "report": ("report", "Show recorded verdicts."),
+    "held-out": ("plant", "Write the rows that a plan withholds, as a validation split."),
     "lint": ("lint", "Look for carriers in a planted file as a vendor would."),
     "serve": ("serve", "Offer fine-tuning on this machine as a service."),
     "vault": ("vault", "See to the place where root keys are kept."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,10 @@ from vtune_client.cli.connection import connection, connection_options, pair
 from vtune_client.cli.jobs import job_json, job_line, wait_for
 from vtune_client.cli.output import emit, format_option, open_client
 from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
+
+if TYPE_CHECKING:
+    from vtune_client.client import VTune
+    from vtune_client.ledger import Job
 
 RECIPE = (
     "method",
@@ -76,10 +80,16 @@ def fine_tune(
             plan=plan_id or plan_spec(**rest),
             budget=budget,
             keep_planted=keep_planted,
-            on_job=lambda job: click.echo(f"{job.id} (plan {job.plan_id})", err=True),
+            on_job=lambda job: _announce(vtune, job),
             options=dict(pair(option, "--option") for option in options),
             **recipe,
         )
         if wait_:
             job = wait_for(vtune, job.id)
     emit(format_, job_json(job), lambda: job_line(job))
+
+
+def _announce(vtune: VTune, job: Job) -> None:
+    """Say, before anything is sent, which job this is and what its verdict will be able to tell."""
+    for line in (f"{job.id} (plan {job.plan_id})", *vtune.foresight(job.plan_id)):
+        click.echo(line, err=True)

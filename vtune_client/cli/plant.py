@@ -36,6 +36,7 @@ def plant(file: str, out: str | None, force: bool, format_: str, **spec: Any) ->
     with open_client(source) as vtune:
         record = vtune.plan(file, plan_spec(**spec))
         planted = vtune.plant(record.id, out) if out else None
+        foresight = vtune.foresight(record.id)
     data = {
         "plan": record.id,
         "rows": record.rows,
@@ -45,11 +46,35 @@ def plant(file: str, out: str | None, force: bool, format_: str, **spec: Any) ->
         "source_sha256": record.source_sha256,
         "planted": str(planted.path) if planted else None,
         "planted_sha256": planted.sha256 if planted else None,
+        "foresight": list(foresight),
     }
-    text = (
+    lines = [
         f"{record.id}: {record.backdoors} backdoors ({record.bits:.0f} bits) on "
-        f"{record.carriers} of {record.rows} rows."
-    )
+        f"{record.carriers} of {record.rows} rows.",
+        *foresight,
+    ]
     if planted:
-        text += f"\nPlanted file: {planted.path}"
-    emit(format_, data, lambda: text)
+        lines.append(f"Planted file: {planted.path}")
+    emit(format_, data, lambda: "\n".join(lines))
+
+
+@click.command("held-out")
+@click.argument("plan")
+@click.option("-o", "--out", type=click.Path(dir_okay=False), required=True)
+@click.option("--force", is_flag=True, help="Overwrite the output file.")
+@format_option
+def held_out(plan: str, out: str, force: bool, format_: str) -> None:
+    """Write the rows that PLAN withholds from the upload, byte for byte.
+
+    Nobody was sent them: a validation split to evaluate the delivered model on yourself. A service
+    that is given them makes the comparison of rows worthless.
+    """
+    from pathlib import Path
+
+    from vtune_client.errors import InputError
+
+    if Path(out).exists() and not force:
+        raise InputError(f"{out} exists already.", "Choose another name, or give --force.")
+    with open_client() as vtune:
+        rows = vtune.write_held_out(plan, out)
+    emit(format_, {"plan": plan, "rows": rows, "path": out}, lambda: f"{rows} rows: {out}")

@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 @click.option(
     "--stop-early", is_flag=True, help="Ask for text until it suffices; anytime-valid, no control."
 )
+@click.option(
+    "--rows/--no-rows", default=True, help="Ask about withheld rows, where the plan has some."
+)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False),
+    help="The user's file, where it is no longer at its place; --rows needs it.",
+)
 @format_option
 def verify(
     item: str,
@@ -44,6 +52,8 @@ def verify(
     budget: int | None,
     text_only: bool,
     stop_early: bool,
+    rows: bool,
+    file: str | None,
     format_: str,
     **where: Any,
 ) -> int:
@@ -57,6 +67,8 @@ def verify(
             "budget": budget,
             "text_only": text_only,
             "stop_early": stop_early,
+            "rows": rows,
+            "file": file,
             "on_step": _on_step(tell),
         }
         result = _verify(vtune, item, where, common)

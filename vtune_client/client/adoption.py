@@ -67,7 +67,7 @@ class Adoption:
             into = folder / "planted"
             into.mkdir(mode=0o700)
             target = into / (body.name if isinstance(body, Path) else "upload.jsonl")
-            made = plant(source, self._core.open_plan(record.id), target)
+            made = plant(source, self._core.plans.open(record.id), target)
             yield PlantedUpload(record.id, made.path, made.sha256)
 
     def uploaded(self, planted: PlantedUpload, provider: str, address: str, file_id: str) -> Upload:
@@ -137,10 +137,10 @@ class Adoption:
         """Draw the plan, with carriers among the shorter rows where those are enough."""
         if summary.longest_row_tokens > CAREFUL_TOKENS:
             with suppress(InputError):
-                return self._core._new_plan(
+                return self._core.plans.new(
                     summary, spec, max_row_tokens=CAREFUL_TOKENS, source=recorded
                 )
-        return self._core._new_plan(summary, spec, source=recorded)
+        return self._core.plans.new(summary, spec, source=recorded)
 
 
 def _source(body: Path | bytes | IO[bytes], copy: Path) -> Path:

@@ -11,15 +11,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vtune_client.dataset import Prompt, Summary, check, counter_for, method_problems
-from vtune_client.errors import DatasetError, InputError
+from vtune_client.client.plans import Plans
+from vtune_client.dataset import Prompt, check
+from vtune_client.errors import InputError
+from vtune_client.foresight import foresight
+from vtune_client.held_out import AskedRow, NoRowsLeft, rows_to_ask
 from vtune_client.home import home as default_home
 from vtune_client.job import JobRunner, OnJob
 from vtune_client.ledger import Job, Ledger, PlanRecord, Step
 from vtune_client.patience import Patience
 from vtune_client.phrases import BuiltinSource, PhraseSource
-from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan, token_of
-from vtune_client.plant import Planted, changed, overlong, plant
+from vtune_client.plan import Plan, PlanSpec, token_of
+from vtune_client.plant import Planted, plant, write_held_out
 from vtune_client.probe import probes_of
 from vtune_client.provider import (
     JobSpec,
@@ -30,7 +33,7 @@ from vtune_client.provider import (
     trainer_of,
 )
 from vtune_client.rounds import Round, control_from, open_round
-from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, open_vault, seal
+from vtune_client.vault import RootKey, Vault, open_vault
 from vtune_client.verify import OnStep, Target, Verification, silent, verify
 
 
@@ -55,6 +58,8 @@ class _Asked:
     connection: Mapping[str, Any] = field(repr=False)
     control: str | None
     stop_early: bool
+    rows: bool
+    file: str | Path | None
 
     @property
     def round(self) -> dict[str, Any]:
@@ -81,9 +86,9 @@ class AsyncVTune:
         patience: Patience | None = None,
     ) -> None:
         self._home = home or default_home()
-        self._vault = vault or open_vault(self._home, passphrase=passphrase)
-        self._phrases = phrases or BuiltinSource()
+        vault = vault or open_vault(self._home, passphrase=passphrase)
         self.ledger = Ledger(self._home)
+        self.plans = Plans(self.ledger, vault, phrases or BuiltinSource())
         self._runner = JobRunner(self.ledger, self._home, self.open_plan, patience)
 
     async def __aenter__(self) -> Self:
@@ -105,12 +110,17 @@ class AsyncVTune:
 
         Raises `DatasetError` for a file that cannot be trained on, `SecretsError` where the vault
         does not take the key; nothing is kept then."""
-        return self._new_plan(check(file), spec or PlanSpec())
+        return self.plans.new(check(file), spec or PlanSpec())
 
     async def plant(self, plan_id: str, out: str | Path) -> Planted:
         """Write the planted file of a plan to `out`, readable by its owner alone."""
         record = self.ledger.plan(plan_id)
         return plant(Path(record.source), self.open_plan(record.id), Path(out))
+
+    async def write_held_out(self, plan_id: str, out: str | Path) -> int:
+        """Write the rows that a plan withholds from the upload to `out`; return how many."""
+        record = self.ledger.plan(plan_id)
+        return write_held_out(Path(record.source), self.open_plan(record.id), Path(out))
 
     async def fine_tune(
         self,
@@ -137,7 +147,7 @@ class AsyncVTune:
         error `wait` goes on."""
         spec = JobSpec(model=model, **recipe)
         async with self._trainer(provider, connection or {}) as trainer:
-            record = await self._plan_for(file, plan, spec, trainer)
+            record = await self.plans.for_job(file, plan, spec, trainer)
             job = self._new_job(
                 record,
                 provider,
@@ -204,6 +214,8 @@ class AsyncVTune:
         budget: int | None = None,
         text_only: bool = False,
         stop_early: bool = False,
+        rows: bool = True,
+        file: str | Path | None = None,
         on_step: OnStep = silent,
         connection: Mapping[str, Any] | None = None,
     ) -> Verification:
@@ -212,17 +224,19 @@ class AsyncVTune:
         `control` is the id of a verified verification of the same plan, the positive control that
         a "not verified" needs; `budget` the most queries to send, every scored text one of them;
         `text_only` asks for no scores; `stop_early` asks for text only until the evidence suffices
-        or cannot any more, and takes no control. `connection` goes to the provider, over what is
-        recorded with the job. Cut short, the same call goes on with the questions that are left.
-        Raises as the provider does, and `InputError` where the plan's signatures were shown to this
-        service before."""
+        or cannot any more, and takes no control. Where the plan withholds rows and `rows` is not
+        switched off, the model is asked about them and about uploaded ones, which takes the user's
+        `file`, by default where it was when the plan was drawn. `connection` goes to the provider,
+        over what is recorded with the job. Cut short, the same call goes on with the questions that
+        are left. Raises as the provider does, and `InputError` where the plan's signatures were
+        shown to this service before."""
         job = self.ledger.job(job_id)
         delivered = model or job.model
         if delivered is None:
             raise _undelivered(job)
         how = {**job.connection, **(connection or {})}
         target = Target(job.provider, delivered, job.spec.model, bare_address(how.get("base_url")))
-        asked = _Asked(job.plan_id, job.id, target, how, control, stop_early)
+        asked = _Asked(job.plan_id, job.id, target, how, control, stop_early, rows, file)
         return await self._verify(asked, budget, text_only, on_step)
 
     async def verify_plan(
@@ -237,6 +251,8 @@ class AsyncVTune:
         budget: int | None = None,
         text_only: bool = False,
         stop_early: bool = False,
+        rows: bool = True,
+        file: str | Path | None = None,
         on_step: OnStep = silent,
     ) -> Verification:
         """Ask any served model about a plan; as `verify` otherwise.
@@ -246,19 +262,22 @@ class AsyncVTune:
         record = self.ledger.plan(plan_id)
         how = connection or {}
         target = Target(provider, model, base, bare_address(how.get("base_url")))
-        asked = _Asked(record.id, None, target, how, control, stop_early)
+        asked = _Asked(record.id, None, target, how, control, stop_early, rows, file)
         return await self._verify(asked, budget, text_only, on_step)
 
     def open_plan(self, plan_id: str) -> Plan:
         """Return a plan, unsealed: handle it as the secret it is."""
-        record = self.ledger.plan(plan_id)
-        return load_plan(open_sealed(self._key(record.id), record.sealed, purpose=record.id))
+        return self.plans.open(plan_id)
+
+    def foresight(self, plan_id: str) -> tuple[str, ...]:
+        """Return what a plan's verdict will be able to tell, and what not, in sentences."""
+        return foresight(self.open_plan(plan_id))
 
     def transcript(self, verification_id: str) -> list[Exchange]:
         """Return what was asked and answered, unsealed: handle it as the secret it is."""
         record = self.ledger.verification(verification_id)
         plan = self.open_plan(record.plan_id)
-        known = Round(self.ledger, record, self._key(plan.id)).known()
+        known = Round(self.ledger, record, self.plans.key(plan.id)).known()
         return [
             Exchange(
                 probe.backdoor,
@@ -270,88 +289,6 @@ class AsyncVTune:
             for probe in probes_of(plan)
             if probe.item in known
         ]
-
-    async def _plan_for(
-        self,
-        file: str | Path | None,
-        plan: PlanSpec | str | None,
-        spec: JobSpec,
-        trainer: Trainer,
-    ) -> PlanRecord:
-        if isinstance(plan, str) and file is not None:
-            raise InputError(
-                "A plan has its file already.", "Name a file or a plan's id, not both."
-            )
-        known = self.ledger.plan(plan) if isinstance(plan, str) else None
-        source = Path(known.source) if known else file
-        if source is None:
-            raise InputError("There is no file to train on.", "Name a file, or a plan by its id.")
-        limits, longest = trainer.capabilities, await trainer.max_row_tokens(spec.model)
-        summary = check(
-            source,
-            min_rows=limits.min_rows,
-            max_row_tokens=longest,
-            model=spec.model,
-            formats=limits.formats,
-        )
-        if known and known.source_sha256 != summary.sha256:
-            raise changed(Path(source))
-        problems = [
-            *method_problems(summary, spec.method),
-            *await trainer.check(summary.path, spec),
-        ]
-        if problems:
-            raise DatasetError(str(source), problems)
-        if known:
-            self._refuse_if_cut(known, spec.model, longest)
-            return known
-        return self._new_plan(
-            summary,
-            plan if isinstance(plan, PlanSpec) else PlanSpec(),
-            max_row_tokens=longest,
-            model=spec.model,
-        )
-
-    def _refuse_if_cut(self, record: PlanRecord, model: str, max_row_tokens: int | None) -> None:
-        """A plan drawn without a provider's limit may have carriers that it would cut."""
-        if max_row_tokens is None:
-            return
-        source, plan = Path(record.source), self.open_plan(record.id)
-        if count := overlong(source, plan, max_row_tokens, counter_for(model)):
-            raise InputError(
-                f"{count} carrier rows of {record.id} are over this provider's limit of "
-                f"{max_row_tokens} tokens and would be cut.",
-                "Name the file instead of the plan: a new plan keeps to the limit.",
-            )
-
-    def _new_plan(
-        self,
-        summary: Summary,
-        spec: PlanSpec,
-        *,
-        max_row_tokens: int | None = None,
-        model: str | None = None,
-        source: str | None = None,
-    ) -> PlanRecord:
-        key, key_id, plan_id = RootKey.new(), new_key_id(), f"plan-{secrets.token_hex(4)}"
-        plan = draw_plan(
-            plan_id, summary, spec, key, self._phrases, max_row_tokens=max_row_tokens, model=model
-        )
-        self._vault.put(key_id, key)  # the key first: a sealed plan without its key is lost
-        record = PlanRecord(
-            id=plan_id,
-            created=time.time(),
-            key_id=key_id,
-            source=source or str(summary.path.resolve()),
-            source_sha256=summary.sha256,
-            rows=summary.rows,
-            backdoors=spec.backdoors,
-            carriers=spec.carriers,
-            bits=plan.bits,
-            sealed=seal(key, dump_plan(plan), purpose=plan_id),
-        )
-        self.ledger.add_plan(record)
-        return record
 
     def _new_job(self, record: PlanRecord, provider: str, spec: JobSpec, **more: Any) -> Job:
         job_id = f"job-{secrets.token_hex(4)}"
@@ -367,9 +304,6 @@ class AsyncVTune:
         )
         self.ledger.add_job(job)
         return job
-
-    def _key(self, plan_id: str) -> RootKey:
-        return self._vault.get(self.ledger.plan(plan_id).key_id)
 
     @asynccontextmanager
     async def _trainer(self, name: str, connection: Mapping[str, Any]) -> AsyncIterator[Trainer]:
@@ -398,7 +332,9 @@ class AsyncVTune:
                 "Leave out the control, or let the round go to its end.",
             )
         control = control_from(self.ledger, asked.control, plan_id) if asked.control else None
-        key = self._key(plan_id)
+        key = self.plans.key(plan_id)
+        plan = self.plans.open(plan_id)
+        rows = self._rows(asked, plan, key)
         endpoint = endpoint_of(target.provider, asked.connection)
         record = open_round(
             self.ledger,
@@ -408,11 +344,12 @@ class AsyncVTune:
             remembers=endpoint.capabilities.remembers,
         )
         result = await verify(
-            self.open_plan(plan_id),
+            plan,
             Round(self.ledger, record, key),
             endpoint,
             target,
             base_endpoint=endpoint_of(target.provider, asked.connection) if target.base else None,
+            rows=rows,
             control=control,
             budget=budget,
             text_only=text_only,
@@ -421,6 +358,21 @@ class AsyncVTune:
         )
         self.ledger.finish(record, result.to_json())
         return result
+
+    def _rows(self, asked: _Asked, plan: Plan, key: RootKey) -> tuple[AskedRow, ...]:
+        """Return the rows to ask about, found before anything is asked."""
+        if not asked.rows or asked.stop_early or not plan.held_out:
+            return ()
+        file = Path(asked.file or self.ledger.plan(plan.id).source)
+        try:
+            return rows_to_ask(plan, file, key)
+        except NoRowsLeft:
+            return ()
+        except InputError as error:
+            raise InputError(
+                f"The rows of {plan.id} cannot be asked about: {error.message}",
+                "Say where the file is (`--file`), or leave the rows out (`--no-rows`).",
+            ) from None
 
 
 def _undelivered(job: Job) -> InputError:

@@ -65,6 +65,7 @@ class VTune:
 
     plan = _blocking(AsyncVTune.plan)
     plant = _blocking(AsyncVTune.plant)
+    write_held_out = _blocking(AsyncVTune.write_held_out)
     fine_tune = _blocking(AsyncVTune.fine_tune)
     wait = _blocking(AsyncVTune.wait)
     status = _blocking(AsyncVTune.status)
@@ -77,6 +78,9 @@ class VTune:
 
     def open_plan(self, plan_id: str) -> Plan:
         return self._async.open_plan(plan_id)
+
+    def foresight(self, plan_id: str) -> tuple[str, ...]:
+        return self._async.foresight(plan_id)
 
     def transcript(self, verification_id: str) -> list[Exchange]:
         return self._async.transcript(verification_id)

@@ -23,6 +23,7 @@ from vtune_client.evidence.evalues import (
 )
 from vtune_client.evidence.exchange import ExchangeTest, RowScore, exchange_test, gain, gaps
 from vtune_client.evidence.foresight import DoseSight, Sight, sees
+from vtune_client.evidence.gap import RunGap, run_gap
 from vtune_client.evidence.holm import holm
 from vtune_client.evidence.ranks import RankScores, RankTest, rank_test
 from vtune_client.evidence.rows_verdict import (
@@ -62,6 +63,7 @@ __all__ = [
     "RowsControl",
     "RowsOutcome",
     "RowsVerdict",
+    "RunGap",
     "Running",
     "Shard",
     "ShardTest",
@@ -86,6 +88,7 @@ __all__ = [
     "rank_test",
     "replay",
     "rows_verdict",
+    "run_gap",
     "seen_by_rank",
     "sees",
     "shard_test",

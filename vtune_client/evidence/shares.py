@@ -55,7 +55,7 @@ class DoseCount:
 class ShareInterval:
     """The share of the rows that was used lies within [low, high] with this confidence.
 
-    `high` is 1.0 where there is no control, or none that says anything.
+    `high` is 1.0 where there is no control, none that says anything, or one that contradicts `low`.
     """
 
     low: float
@@ -104,11 +104,16 @@ def share_interval(
     delivered: Sequence[DoseCount],
     control: Sequence[DoseCount] | None = None,
     confidence: float = 0.95,
+    *,
+    shown: Sequence[DoseCount] | None = None,
 ) -> ShareInterval:
     """Return an interval for the share of the rows that was used.
 
-    With a control, each end has half of the error; without one, the lower end has all of it. Raises
-    `ValueError` for no counts, for two counts of one dose, or a confidence outside (0, 1).
+    With a control, each end has half of the error; without one, the lower end has all of it.
+    `shown` counts the delivered model's backdoors as the control's are counted, where that is not
+    how `delivered` does: being seen at all says more below, being seen as clearly as in the control
+    says more above. Raises `ValueError` for no counts, for two counts of one dose, or a confidence
+    outside (0, 1).
     """
     _check(delivered, confidence)
     error = 1 - confidence
@@ -117,9 +122,11 @@ def share_interval(
         return ShareInterval(low, 1.0, confidence, _reasons(delivered, None))
     _check(control, confidence)
     low = share_at_least(delivered, 1 - error / 2)
-    high = share_at_most(delivered, control, 1 - error / 2)
-    # Where the ends cross, the vendor's training is not like the control's: the lower one stays.
-    return ShareInterval(low, max(low, high), confidence, _reasons(delivered, control))
+    high = share_at_most(shown or delivered, control, 1 - error / 2)
+    if high <= low:  # the vendor did not train as the control was, and only the lower one holds
+        said = f"{_seen(delivered)} The upper bound contradicts it, so the vendor did not train "
+        return ShareInterval(low, 1.0, confidence, f"{said}as the control was: it is left out.")
+    return ShareInterval(low, high, confidence, _reasons(delivered, control, shown))
 
 
 def share_at_least(delivered: Sequence[DoseCount], confidence: float = 0.95) -> float:
@@ -205,16 +212,25 @@ def largest(holds: Callable[[float], bool]) -> float:
     return low
 
 
-def _reasons(delivered: Sequence[DoseCount], control: Sequence[DoseCount] | None) -> str:
-    said = (
-        f"Seen were {_tally(delivered)}; each of them had at least one carrier row used. Holds "
-        "where the rows used were chosen without regard to which of them carry."
-    )
+def _reasons(
+    delivered: Sequence[DoseCount],
+    control: Sequence[DoseCount] | None,
+    shown: Sequence[DoseCount] | None = None,
+) -> str:
+    said = _seen(delivered)
     if control is None:
         return f"{said} Without a control nothing bounds the share from above."
+    against = f", against {_tally(shown)}" if shown and _tally(shown) != _tally(delivered) else ""
     return (
-        f"{said} The control showed {_tally(control)}; the upper bound supposes that the vendor "
-        "trained as it was, with the same base model and recipe."
+        f"{said} The control showed {_tally(control)}{against}; the upper bound supposes that the "
+        "vendor trained as it was, with the same base model and recipe."
+    )
+
+
+def _seen(delivered: Sequence[DoseCount]) -> str:
+    return (
+        f"Seen were {_tally(delivered)}; each of them had at least one carrier row used. Holds "
+        "where the rows used were chosen without regard to which of them carry."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from vtune_client.statements import format_p
 
 if TYPE_CHECKING:
     from vtune_client.client import Exchange
@@ -30,6 +33,7 @@ def render_verdict(data: Mapping[str, Any]) -> RenderableType:
     ]
     parts += _points("Proves", data["proves"])
     parts += _points("Does not prove", data["does_not_prove"])
+    parts += _points("Worth asking", data.get("signs", ()))
     parts.append(Text(f"{data['id']} of {data['plan']}", style="dim"))
     return Group(*parts)
 
@@ -64,6 +68,7 @@ def _numbers(data: Mapping[str, Any]) -> RenderableType:
         ("fresh prompts", f"{fresh['activated']} of {fresh['asked']}"),
         *((f"test: {test['name']}", f"p = {test['p']}") for test in data["tests"]),
         *_anytime(data.get("anytime")),
+        *_compared(data),
     ]
     table = Table.grid(padding=(0, 2))
     for name, value in lines:
@@ -77,6 +82,19 @@ def _anytime(data: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return []
     asked = f"after {data['asked']} of {data['planned']} questions"
     return [("e-value", f"10^{data['log10_e']:.1f} {asked}")]
+
+
+def _compared(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a ladder of doses, the rows and a control add, where they are there."""
+    lines = []
+    if doses := data.get("doses"):
+        p = format_p(doses["log10_p"])
+        lines.append(("dose trend", f"p = {p} for more carriers being answered no better"))
+    if rows := data.get("rows"):
+        lines.append(("rows", rows["outcome"]))
+    if (control := data.get("control")) and control["p"] is not None:
+        lines.append(("gap to the control", f"p = {format_p(math.log10(control['p']))}"))
+    return lines
 
 
 def _points(title: str, points: Sequence[str]) -> list[RenderableType]:
