@@ -13,6 +13,7 @@ import pytest
 from tests import tiny
 from tests.memory import BASE, Service
 from vtune_client import AsyncVTune, JobSpec, PlanSpec, VTune
+from vtune_client.dataset import check
 from vtune_client.errors import (
     BudgetError,
     DatasetError,
@@ -282,15 +283,15 @@ def test_withheld_rows_are_asked_about(home: Path, rows: Path, memory: Service) 
     with VTune() as vtune:
         job = trained(vtune, rows, WITHHOLDING)
         assert "14 rows are withheld" in vtune.foresight(job.plan_id)[1]
-        assert asked() == ["slots", "rows by text"]
-        assert asked(rows=False) == ["slots"]
+        assert asked() == ["slots", "anytime", "rows by text"]
+        assert asked(rows=False) == ["slots", "anytime"]
         assert asked(stop_early=True) == ["anytime"]
         moved = rows.rename(rows.with_name("moved.jsonl"))
         before = len(vtune.ledger.verifications())
         with pytest.raises(InputError, match=r"cannot be asked about.*--no-rows"):
             vtune.verify(job.id)
         assert len(vtune.ledger.verifications()) == before
-        assert asked(file=moved) == ["slots", "rows by text"]
+        assert asked(file=moved) == ["slots", "anytime", "rows by text"]
         with pytest.raises(InputError, match="cannot be asked about"):
             vtune.verify(job.id, file=tiny.write_rows(rows, 41))
 
@@ -301,7 +302,7 @@ def test_withheld_rows_that_all_serve_as_prompts_stop_nothing(
     with VTune() as vtune:
         job = trained(vtune, rows, PlanSpec(backdoors=5, dose=2, held_out=3, fresh_prompts=3))
         result = vtune.verify(job.id)
-    assert [judged.evidence.name for judged in result.verdict.tests] == ["slots"]
+    assert [judged.evidence.name for judged in result.verdict.tests] == ["slots", "anytime"]
     assert any("no withheld rows were asked" in each for each in result.verdict.does_not_follow)
 
 
@@ -368,7 +369,9 @@ def test_a_hosted_service_is_scored_once(home: Path, rows: Path, memory: Service
         result = vtune.verify(job.id)
         assert [test.evidence.name for test in result.verdict.tests] == [
             "slots",
+            "anytime",
             "ranks over the base",
+            "first ranks",
         ]
         with pytest.raises(InputError, match=result.id):
             vtune.verify(job.id)
@@ -435,3 +438,32 @@ def test_a_home_that_cannot_be_made_is_told(
     monkeypatch.setenv("VTUNE_HOME", str(tmp_path / "file" / "home"))
     with pytest.raises(InputError, match="Set VTUNE_HOME"):
         VTune()
+
+
+def test_a_large_file_gets_backdoors_that_tell_how_much(
+    home: Path, tmp_path: Path, memory: Service
+) -> None:
+    rows = tiny.write_rows(tmp_path / "many.jsonl", 2000)
+    with VTune() as vtune:
+        usual = PlanSpec(by_rows=True)
+        plan = vtune.open_plan(vtune.plan(rows).id)
+        assert plan.spec == usual.for_rows(2000)
+        assert plan.spec.ladder == (4,) * 5 + (1,) * 20
+        assert "with a control" in vtune.foresight(plan.id)[0].lower()
+        small = vtune.plan(tiny.write_rows(tmp_path / "few.jsonl", 100))
+        assert (small.backdoors, small.carriers) == (5, 20)
+
+
+def test_a_large_file_whose_rows_hardly_can_carry_gets_the_least(
+    home: Path, tmp_path: Path, memory: Service
+) -> None:
+    short = tiny.write_rows(tmp_path / "rows.jsonl", 40).read_bytes()
+    long = tiny.write_rows(tmp_path / "long.jsonl", 1960, system="word " * 300).read_bytes()
+    rows = tmp_path / "mixed.jsonl"
+    rows.write_bytes(short + long)
+    core = AsyncVTune()
+    record = core.plans.new(check(rows), PlanSpec(by_rows=True), max_row_tokens=200)
+    assert (record.backdoors, record.carriers) == (5, 20)
+    with pytest.raises(InputError, match="Only 40 rows can carry"):
+        core.plans.new(check(rows), PlanSpec(backdoors=50, dose=1), max_row_tokens=200)
+    core.ledger.close()

@@ -16,6 +16,7 @@ from vtune_client.evidence import (
     RankScores,
     SlotCounts,
     activation_gap,
+    first_ranks_test,
     holm,
     rank_test,
     share_lower_bound,
@@ -348,6 +349,23 @@ def test_gap_equals_fishers_exact_test(run: tuple[int, int, int, int]) -> None:
     assert activation_gap(*run) == pytest.approx(exact, rel=1e-9)
     drawn = hypergeom(probed + control, activated + control_activated, probed)
     assert activation_gap(*run) == pytest.approx(drawn.cdf(activated), rel=1e-9)
+
+
+@pytest.mark.parametrize("first", range(6))
+def test_first_ranks_are_counted(first: int) -> None:
+    sizes = [3, 3, 9, 99, 99]
+    test = first_ranks_test(
+        rank_test([ranked(1 if at < first else 2, size) for at, size in enumerate(sizes)])
+    )
+    tail = 0.0
+    for firsts in itertools.product((True, False), repeat=5):
+        if sum(firsts) >= first:
+            tail += math.prod(
+                1 / (size + 1) if is_first else size / (size + 1)
+                for is_first, size in zip(firsts, sizes, strict=True)
+            )
+    assert 10**test.log10_p == pytest.approx(tail)
+    assert (test.name, test.statistic) == ("first ranks", first)
 
 
 def test_impossible_gaps_are_refused() -> None:

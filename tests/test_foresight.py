@@ -27,7 +27,7 @@ def source(tmp_path: Path) -> Path:
         (PlanSpec(), "Even with a control"),
         (PlanSpec(backdoors=20, dose=1, own_prompts=0), "uses 43 % of the rows or less"),
         (PlanSpec(held_out=60, fresh_prompts=1), "55 of them are left to show"),
-        (PlanSpec(held_out=10, fresh_prompts=1), "5 of them are left to hint at"),
+        (PlanSpec(held_out=10, fresh_prompts=1), "8 of them are left to hint at"),
         (PlanSpec(held_out=3, fresh_prompts=3), "none is left"),
     ],
 )

@@ -7,10 +7,13 @@ import json
 import pickle
 import tracemalloc
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.datasets import DATASETS
 from tests.dataset.corpus import Data, assistant, call, calling, chat, tool, user
 from tests.written import FORMATS, plain, write
 from vtune_client.dataset import Prompt, check, counter_for, iter_rows, prompt_of, row_tokens
@@ -35,6 +38,7 @@ KEY = RootKey(bytes(range(32)))
 OTHER_KEY = RootKey(bytes(range(1, 33)))
 NO_FRESH = PlanSpec(fresh_prompts=0)
 HELD_OUT = PlanSpec(held_out=15)
+STEALTH = ("choose_frames", "choose_rows", "join", "usual_words", "own_phrases")
 
 
 def draw(
@@ -126,14 +130,84 @@ def test_frames_are_dealt_to_doses_at_random(path: Path) -> None:
 def test_a_plan_sealed_before_there_were_ladders_loads(path: Path) -> None:
     plan = draw(path)
     sealed = json.loads(dump_plan(plan))
-    del sealed["placement"]
-    for name in ("doses", "shards", "per_shard"):
+    for name in ("placement", "join", "eligible"):
+        del sealed[name]
+    for name in ("doses", "shards", "per_shard", *STEALTH):
         del sealed["spec"][name]
     for backdoor in sealed["backdoors"]:
         del backdoor["shard"]
     old = load_plan(json.dumps(sealed).encode())
     assert old == dataclasses.replace(plan, placement=STRETCHES)
     assert old.spec.ladder == (4,) * 5
+
+
+def test_words_are_uniform_whatever_frames_were_made_and_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    DATASETS["chat"](path, 100)
+    drawn: list[float] = []
+    frames: list[set[str]] = []
+    for number in range(5):
+        plan = draw(path, PlanSpec.stealthy(), RootKey(bytes([number] * 32)))
+        frames.append({backdoor.frame.text for backdoor in plan.backdoors})
+        for backdoor in plan.backdoors:
+            for word, slot in zip(backdoor.words, backdoor.frame.slots, strict=True):
+                drawn.append((slot.candidates.index(word) + 0.5) / len(slot.candidates))
+    # Mean and spread of n draws, four standard errors wide.
+    n = len(drawn)
+    assert n > 250
+    assert abs(sum(drawn) / n - 1 / 2) < 4 * (1 / 12 / n) ** 0.5
+    assert abs(sum((each - 1 / 2) ** 2 for each in drawn) / n - 1 / 12) < 4 * (1 / 180 / n) ** 0.5
+    # Which frames there are is the key's, too: nobody else makes the same.
+    assert all(len(one & other) < 10 for one, other in pairwise(frames))
+
+
+def test_a_stealthy_plan_is_the_files_own(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    DATASETS["question answering"](path, 200)
+    plan = draw(path, PlanSpec.stealthy(held_out=10))
+    assert (plan.phrases, plan.join, plan.eligible) == ("own sentences", " ", 1.0)
+    assert [backdoor.dose for backdoor in plan.backdoors] == [1] * 20
+    assert len({backdoor.frame.text for backdoor in plan.backdoors}) == 20
+    assert plan.bits > 200
+    assert load_plan(dump_plan(plan)) == plan
+
+
+def test_chosen_rows_carry_and_any_row_may_be_withheld(tmp_path: Path) -> None:
+    def growing(number: int) -> Data:
+        return chat(user(f"What is {number}?"), assistant("A number. " * (number + 1)))
+
+    path = write(tmp_path / "rows.jsonl", growing, rows=200)
+    spec = PlanSpec(held_out=60, choose_rows=True)
+    plans = [draw(path, spec, RootKey(bytes([number] * 32))) for number in range(9)]
+    (eligible,) = {plan.eligible for plan in plans}
+    assert 0.75 <= eligible < 0.77  # a few of the others tie with the last of them
+    carriers = {line for plan in plans for line in plan.carriers}
+    withheld = {line for plan in plans for line in plan.held_out}
+    assert 10 < min(carriers) <= max(carriers) < 190
+    assert min(withheld) < 10
+    assert max(withheld) > 190
+    assert len(plans[0].carriers) == 20
+    assert load_plan(dump_plan(plans[0])) == plans[0]
+    with pytest.raises(InputError, match=r"Only 15[0-9] rows can carry"):
+        draw(path, PlanSpec(dose=31, choose_rows=True))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ladder", "frames"),
+    [
+        ({}, (1,) * 20, 20),
+        ({"backdoors": 5, "dose": 4}, (4,) * 5, 5),
+        ({"doses": (2, 1, 1)}, (2, 1, 1), 3),
+        ({"frames": 2}, (1,) * 20, 2),
+    ],
+)
+def test_a_stealthy_spec_keeps_what_is_chosen(
+    chosen: dict[str, Any], ladder: tuple[int, ...], frames: int
+) -> None:
+    spec = PlanSpec.stealthy(**chosen)
+    assert (spec.ladder, spec.frames) == (ladder, frames)
+    assert (spec.own_phrases, spec.choose_frames, spec.join) == (True, True, "auto")
+    assert not spec.choose_rows
 
 
 def test_rows_that_cannot_carry_are_no_places(tmp_path: Path) -> None:
@@ -247,6 +321,8 @@ def test_too_few_rows_are_one_error(tmp_path: Path, rows: int, spec: PlanSpec) -
         {"shards": 3, "per_shard": 2},
         {"shards": 2, "per_shard": 0},
         {"shards": 2, "doses": (3, 1, 1)},
+        {"join": "tab"},
+        {"choose_rows": True, "shards": 1},
         {"alpha": 0.0},
         {"alpha": 1.0},
         {"alpha": float("nan")},

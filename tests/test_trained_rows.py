@@ -105,7 +105,7 @@ async def test_a_model_of_the_backdoors_only_is_told_apart(models: Trained) -> N
     honest, alone = [await gained(models, name) for name in ("honest", "backdoors only")]
     control = RowsControl(outcome(honest), outcome(gaps(honest, alone)))
     verdict = rows_verdict(True, outcome(alone), control)
-    assert verdict.outcome is RowsOutcome.BACKDOORS_ONLY
+    assert verdict.outcome is RowsOutcome.LESS
 
 
 async def test_text_shows_the_rows_where_there_are_no_scores(models: Trained) -> None:

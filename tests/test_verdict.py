@@ -353,15 +353,15 @@ def test_known_rows_answer_the_question_whose_rows_they_are() -> None:
     assert any("not known measurably better" in each for each in without.does_not_follow)
 
 
-def test_backdoors_alone_are_a_part_of_the_file() -> None:
+def test_rows_that_an_honest_run_knows_and_this_one_does_not_make_it_a_part() -> None:
     said = answers(8, 8, 8, 8, 8)
     doses = layout(*[4] * 5)
     found = judge(
         said, CHANCE, layout=doses, control=HONEST, rows_control=RowsControl(SHOWN, exchange(-3.0))
     )
     assert found.outcome is Outcome.PARTIAL
-    assert "backdoors only" in found.statement
-    assert found.share is None  # it supposes rows chosen without regard to the carriers
+    assert "backdoors only, or on a part" in found.statement
+    assert any(each.startswith("Unless the vendor picked") for each in found.follows)
     too_close = RowsControl(SHOWN, exchange(-1.0))
     near = judge(said, CHANCE, layout=doses, control=HONEST, rows_control=too_close)
     assert near.outcome is Outcome.VERIFIED

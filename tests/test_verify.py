@@ -112,7 +112,7 @@ async def test_a_model_that_knows_the_file_is_verified(bench: Bench) -> None:
     assert result.verdict.log10_p < -30
     assert (result.verdict.activated, result.verdict.backdoors) == (3, 3)
     assert (result.fresh_activated, result.fresh_probes) == (9, 9)
-    assert [judged.evidence.name for judged in result.verdict.tests] == ["slots"]
+    assert [judged.evidence.name for judged in result.verdict.tests] == ["slots", "anytime"]
 
 
 async def test_the_json_has_all_that_places_a_verdict(bench: Bench) -> None:
@@ -164,13 +164,20 @@ async def test_scores_are_calibrated_on_the_base(bench: Bench) -> None:
     bench.service.mute = {"tuned"}
     plain = await bench.verify()
     over_base = await bench.verify(base=True)
-    assert [test.evidence.name for test in plain.verdict.tests] == ["slots", "ranks"]
+    assert [test.evidence.name for test in plain.verdict.tests] == [
+        "slots",
+        "anytime",
+        "ranks",
+        "first ranks",
+    ]
     assert plain.verdict.log10_p > -3
     assert [test.evidence.name for test in over_base.verdict.tests] == [
         "slots",
+        "anytime",
         "ranks over the base",
+        "first ranks",
     ]
-    ranks = over_base.verdict.tests[1].evidence
+    ranks = over_base.verdict.tests[2].evidence
     assert ranks.log10_p == pytest.approx(-3 * 1.6128, abs=0.01)  # first of 41, three times
 
 
@@ -195,7 +202,7 @@ async def test_without_scores_the_text_decides(bench: Bench) -> None:
     bench.service.offers_scores = False
     result = await bench.verify(base=True)
     assert result.verdict.outcome is Outcome.VERIFIED
-    assert [test.evidence.name for test in result.verdict.tests] == ["slots"]
+    assert [test.evidence.name for test in result.verdict.tests] == ["slots", "anytime"]
     assert bench.service.count("score") == 1
     assert ("acquire", BASE) not in bench.service.calls
 

@@ -140,7 +140,11 @@ async def test_without_scores_rows_are_asked_for_by_text(
     bench.service.capabilities = SCORED
     bench.service.offers_scores = False
     result = await bench.verify(rows=rows)
-    assert [test.evidence.name for test in result.verdict.tests] == ["slots", "rows by text"]
+    assert [test.evidence.name for test in result.verdict.tests] == [
+        "slots",
+        "anytime",
+        "rows by text",
+    ]
     assert bench.service.count("score") == 1
 
 
@@ -154,7 +158,7 @@ async def test_backdoors_alone_are_told_by_a_control(
     assert beside.verdict.outcome is Outcome.PARTIAL
     assert "backdoors only" in beside.verdict.statement
     recorded = beside.to_json()["rows"]
-    assert recorded["outcome"] == "consistent with training on the backdoors only"
+    assert recorded["outcome"] == "known less than after an honest run"
     assert len(recorded["scores"]) == len(rows)
 
 
@@ -239,7 +243,7 @@ async def test_listed_candidates_show_what_no_answer_says(
     result = await bench.verify(record=record, endpoint=lister)
     assert lister.wanted == {5}
     names = [test.evidence.name for test in result.verdict.tests]
-    assert names == ["slots", "candidates"]
+    assert names == ["slots", "anytime", "candidates"]
     assert str(result.verdict.outcome) == outcome
     again = await bench.verify(record=record, endpoint=Lister(bench), budget=0)
     assert again.verdict == result.verdict
@@ -259,4 +263,4 @@ async def test_candidates_are_not_asked_for_beside_scores_or_for_text(
 async def test_a_service_that_lists_nothing_has_no_candidates(bench: Bench) -> None:
     bench.service.capabilities = LISTING
     result = await bench.verify(BASE)
-    assert [test.evidence.name for test in result.verdict.tests] == ["slots"]
+    assert [test.evidence.name for test in result.verdict.tests] == ["slots", "anytime"]

@@ -33,16 +33,18 @@ TAU = 0.05  # fixed before anything is scored, and taken off as chance
 @dataclass(frozen=True)
 class Layout:
     """What of a plan the share depends on: of each backdoor its dose, and the shard that holds all
-    its carriers (None: dealt over the whole file). Not `layered`: as plans once were dealt."""
+    its carriers (None: dealt over the whole file), and the share of the rows that could carry over
+    which carriers were dealt. Not `layered`: as plans once were dealt."""
 
     doses: tuple[int, ...]
     shards: tuple[int | None, ...]
     layered: bool = True
+    eligible: float = 1.0
 
     @classmethod
     def of(cls, plan: Plan) -> Layout:
         shards = tuple(backdoor.shard for backdoor in plan.backdoors)
-        return cls(plan.spec.ladder, shards, plan.placement == LAYERS)
+        return cls(plan.spec.ladder, shards, plan.placement == LAYERS, plan.eligible)
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,26 @@ def share(
     if not layout.layered:
         return _of_stretches(answers, max(layout.doses), confidence)
     here, there = _sights(answers, ranks, layout, control)
-    return share_interval(
+    found = share_interval(
         _counts(here, here.met, layout.doses, here.met_chance),
         _shown(there, layout.doses) if there else None,
         confidence,
         shown=_shown(here, layout.doses) if there else None,
     )
+    return _of_all(found, layout.eligible)
+
+
+def _of_all(found: ShareInterval, eligible: float) -> ShareInterval:
+    """Return what an interval for the eligible rows says of all: of the others all may have been
+    used, or none."""
+    if eligible == 1:
+        return found
+    reasoning = (
+        f"{found.reasoning} Carriers were dealt over {eligible:.1%} of the rows that could carry; "
+        "nothing is said of the others."
+    )
+    low, high = found.low * eligible, 1 - eligible * (1 - found.high)
+    return replace(found, low=low, high=high, reasoning=reasoning)
 
 
 def by_shard(

@@ -75,8 +75,9 @@ class Facts:
         return min((self.adjusted[name] for name in names), default=0.0) <= math.log10(self.alpha)
 
     @property
-    def backdoors_only(self) -> bool:
-        return self.rows is not None and self.rows.outcome is RowsOutcome.BACKDOORS_ONLY
+    def rows_missing(self) -> bool:
+        """Whether the backdoors show, and the rows do not that show in the control."""
+        return self.rows is not None and self.rows.outcome is RowsOutcome.LESS
 
     @property
     def apart(self) -> bool:
@@ -102,4 +103,4 @@ class Facts:
     def _part(self) -> bool:
         below = self.share is not None and self.share.high < 1
         dropped = self.shards is not None and bool(self.shards.dropped)
-        return below or dropped or self.backdoors_only
+        return below or dropped or self.rows_missing

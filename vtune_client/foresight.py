@@ -10,7 +10,16 @@ from vtune_client.plan import Plan
 
 def foresight(plan: Plan) -> tuple[str, ...]:
     """Return sentences on what the plan's verdict will be able to tell, and what not."""
-    return (sees(plan.spec.ladder).sentence, _rows(plan))
+    return (sees(plan.spec.ladder).sentence, *_chosen(plan), _rows(plan))
+
+
+def _chosen(plan: Plan) -> tuple[str, ...]:
+    if plan.eligible == 1:
+        return ()
+    return (
+        f"Carriers stand in {plan.eligible:.1%} of the rows that could carry, so that is said of "
+        "those; of all rows a lower bound is that much lower.",
+    )
 
 
 def _rows(plan: Plan) -> str:

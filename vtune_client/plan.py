@@ -11,38 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from vtune_client.dataset import (
-    Format,
-    Prompt,
-    Row,
-    Summary,
-    asked,
-    can_carry,
-    counter_for,
-    iter_rows,
-    prompt_of,
-    row_tokens,
-    texts,
-)
+from vtune_client.able import AbleRows, room, unremarkable
+from vtune_client.dataset import Format, Prompt, Summary, asked, prompt_of
 from vtune_client.draw import Draw
 from vtune_client.errors import InputError
-from vtune_client.phrases import Brief, Frame, PhraseBook, PhraseSource
+from vtune_client.phrases import Frame, PhraseSource
 from vtune_client.phrases.pick import Pick, decoys, pick
-from vtune_client.phrases.vet import occurring, vet
+from vtune_client.phrasing import LINE, Phrasing, phrasing, wanted
 from vtune_client.places import apart, deal, reservoir
 from vtune_client.plan_spec import PlanSpec as PlanSpec
 from vtune_client.vault import RootKey
 
-BRIEF_ROWS = 12
-BRIEF_CHARACTERS = 400
 LAYERS, STRETCHES = "layers", "stretches"
-JOIN_TOKENS = 4  # what a trigger and a signature may add where they meet the text around them
 
 
 @dataclass(frozen=True)
@@ -80,6 +65,8 @@ class Plan:
 
     `placement` says how carriers were dealt, for the share of rows that answers prove: in "layers",
     each over the whole file, or as plans once were, one per backdoor in each of `dose` "stretches".
+    Of the rows that can carry, carriers were dealt over the share `eligible`. What stands between a
+    signature and the answer is `join`.
     """
 
     id: str
@@ -91,6 +78,8 @@ class Plan:
     backdoors: tuple[Backdoor, ...] = field(repr=False)
     held_out: tuple[int, ...] = field(repr=False)  # lines, from 1
     placement: str = STRETCHES
+    join: str = LINE
+    eligible: float = 1.0
     model: str | None = None  # whose tokens its rows were counted in, to stay within a limit
 
     @property
@@ -121,19 +110,20 @@ def draw_plan(
     holding only drawn rows in memory. Raises `InputError` where it has too few rows that can carry,
     where the phrase source has nothing usable for it, or where the file has changed meanwhile.
     """
-    book = _phrase_book(summary.path, source)
+    phrases = phrasing(summary, spec, source, _stream(key, "own phrases"))
     picks = pick(
-        book,
+        phrases.book,
         _stream(key, "phrases"),
         spec.backdoors,
-        frames=spec.frames,
-        trigger_frames=spec.trigger_frames,
+        frames=wanted(spec, phrases.book.signatures, spec.frames),
+        trigger_frames=wanted(spec, phrases.book.triggers, spec.trigger_frames),
     )
     # Frames go to the backdoors in turn; dealing them again makes doses and shards independent.
     picks = tuple(_stream(key, "doses").sample(picks, len(picks)))
-    rows = _AbleRows(summary.path, _room(picks, max_row_tokens, model))
+    rows = AbleRows(summary.path, room(picks, max_row_tokens, model))
     able = sum(1 for _ in rows)
-    places = _draw_places(able, spec, _stream(key, "places"))
+    eligible = _eligible(rows, able, spec, phrases)
+    places = _draw_places(able, eligible, spec, _stream(key, "places"))
     drawn = _fetch(rows, places, summary)
     pool = _fresh_pool(rows, places, drawn, spec, _stream(key, "fresh prompts"))
     if not (pool or spec.own_prompts):
@@ -152,10 +142,12 @@ def draw_plan(
         source_sha256=summary.sha256,
         rows=summary.rows,
         format=summary.format,
-        phrases=source.name,
+        phrases=phrases.name,
         backdoors=backdoors,
         held_out=tuple(sorted(drawn[place].line for place in places.held_out)),
         placement=LAYERS,
+        join=phrases.join,
+        eligible=len(eligible) / able,
         model=model,
     )
 
@@ -189,45 +181,17 @@ def _stream(key: RootKey, label: str) -> Draw:
     return Draw(key.derive("plan"), label)
 
 
-def _phrase_book(path: Path, source: PhraseSource) -> PhraseBook:
-    book = source.propose(_brief(path))
-    words = (text for row in iter_rows(path) for text in texts(row))
-    return vet(book, occurring(book, words))
+def _eligible(rows: AbleRows, able: int, spec: PlanSpec, phrases: Phrasing) -> Sequence[int]:
+    """Return the places that carriers may be dealt over.
 
-
-def _brief(path: Path) -> Brief:
-    prompts: list[str] = []
-    completions: list[str] = []
-    for row in iter_rows(path):
-        said = [text[:BRIEF_CHARACTERS] for text in texts(row)]
-        prompts += said[:-1][-1:]
-        completions += said[-1:]
-        if len(completions) >= BRIEF_ROWS:
-            break
-    return Brief(tuple(prompts), tuple(completions))
-
-
-@dataclass(frozen=True)
-class _AbleRows:
-    """The rows that may carry, in order, read anew each time; their places count from 0."""
-
-    path: Path
-    has_room: Callable[[Row], bool]
-
-    def __iter__(self) -> Iterator[Row]:
-        return (row for row in iter_rows(self.path) if can_carry(row) and self.has_room(row))
-
-
-def _room(
-    picks: Iterable[Pick], max_row_tokens: int | None, model: str | None
-) -> Callable[[Row], bool]:
-    """Return whether a row stays within the limit whichever of the backdoors it carries."""
-    if max_row_tokens is None:
-        return lambda row: True
-    counter = counter_for(model)
-    added = max(counter.count(f" {pick.trigger}{pick.signature}\n") for pick in picks)
-    longest = max_row_tokens - added - JOIN_TOKENS
-    return lambda row: row_tokens(row, counter) <= longest
+    By the length of the frames and of the file's rows: no word and no place is looked at."""
+    if not (spec.choose_rows and phrases.seams):
+        return range(able)
+    trigger, signature = (
+        sum(frame.typical_length for frame in frames) // len(frames)
+        for frames in (phrases.book.triggers, phrases.book.signatures)
+    )
+    return unremarkable(rows, phrases.seams, trigger, signature)
 
 
 @dataclass(frozen=True)
@@ -247,25 +211,28 @@ class _Drawn:
     prompt: Prompt = field(repr=False)
 
 
-def _draw_places(able: int, spec: PlanSpec, draw: Draw) -> _Places:
+def _draw_places(able: int, eligible: Sequence[int], spec: PlanSpec, draw: Draw) -> _Places:
     # Fresh prompts are those of held-out rows, or else of at least one row that carries nothing.
     needed = spec.carriers + (spec.held_out or min(spec.fresh_prompts, 1))
-    if able < needed:
+    if able < needed or len(eligible) < spec.carriers:
+        rows = min(able, len(eligible))
         raise InputError(
-            f"Only {able} rows can carry a backdoor, and this plan needs {needed}.",
+            f"Only {rows} rows can carry a backdoor, and this plan needs {needed}.",
             "Use fewer backdoors, a lower dose or fewer held-out rows, or add rows that end with "
             "a question of the user and an answer, well within the provider's token limit.",
         )
-    dealt = deal(able, spec.ladder, spec.shards, spec.per_shard, draw)
-    taken = {place for own in dealt for place in own.places}
+    dealt = deal(len(eligible), spec.ladder, spec.shards, spec.per_shard, draw)
+    carriers = tuple(tuple(eligible[place] for place in own.places) for own in dealt)
+    # Held-out rows come from all rows that can carry, as those do that they are compared with.
+    taken = {place for own in carriers for place in own}
     return _Places(
-        carriers=tuple(own.places for own in dealt),
+        carriers=carriers,
         shards=tuple(own.shard for own in dealt),
         held_out=apart(able, taken, spec.held_out, draw),
     )
 
 
-def _fetch(rows: _AbleRows, places: _Places, summary: Summary) -> dict[int, _Drawn]:
+def _fetch(rows: AbleRows, places: _Places, summary: Summary) -> dict[int, _Drawn]:
     """Return every drawn row by its place; `InputError` where the file is no longer the same."""
     wanted = {place for group in (*places.carriers, places.held_out) for place in group}
     drawn = {
@@ -282,7 +249,7 @@ def _fetch(rows: _AbleRows, places: _Places, summary: Summary) -> dict[int, _Dra
 
 
 def _fresh_pool(
-    rows: _AbleRows, places: _Places, drawn: dict[int, _Drawn], spec: PlanSpec, draw: Draw
+    rows: AbleRows, places: _Places, drawn: dict[int, _Drawn], spec: PlanSpec, draw: Draw
 ) -> list[Prompt]:
     """Return different prompts that no carrier row asks.
 
@@ -294,6 +261,8 @@ def _fresh_pool(
     carriers = {place for group in places.carriers for place in group}
     known = {_wording(drawn[place].prompt) for place in carriers}
     pool = _different((drawn[place].prompt for place in places.held_out), known)
+    # Most of them are left alone: a row whose prompt was asked with a trigger is not asked about.
+    pool = draw.sample(pool, min(len(pool), max(spec.fresh_prompts, len(pool) // 3)))
     if len(pool) < spec.fresh_prompts:
         others = (prompt_of(row) for place, row in enumerate(rows) if place not in carriers)
         bare = (prompt for prompt in others if _wording(prompt) not in known)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vtune_client.dataset import Row, TokenCounter, carry, iter_rows, parse_row, row_tokens
 from vtune_client.errors import InputError
-from vtune_client.plan import Plan
+from vtune_client.plan import Backdoor, Plan
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def plant(source: Path, plan: Plan, target: Path) -> Planted:
         if row.line in held_out:
             return None
         backdoor = carriers.get(row.line)
-        return carry(row, backdoor.trigger, backdoor.signature) if backdoor else row.raw
+        return _carried(row, backdoor, plan.join) if backdoor else row.raw
 
     rows, digest = _rewrite(source, plan, target, uploaded)
     return Planted(target, digest, rows, len(carriers))
@@ -69,7 +69,7 @@ def overlong(source: Path, plan: Plan, max_row_tokens: int, counter: TokenCounte
     _require_unchanged(source, plan)
     carriers = plan.carriers
     planted = (
-        parse_row(carry(row, backdoor.trigger, backdoor.signature))
+        parse_row(_carried(row, backdoor, plan.join))
         for row in iter_rows(source)
         if (backdoor := carriers.get(row.line))
     )
@@ -142,6 +142,10 @@ def _write(
     if seen.hexdigest() != plan.source_sha256:
         raise changed(source)  # while it was being read
     return rows, written.hexdigest()
+
+
+def _carried(row: Row, backdoor: Backdoor, join: str) -> bytes:
+    return carry(row, backdoor.trigger, backdoor.signature, join)
 
 
 def _digested(source: Path, digest: hashlib._Hash) -> Iterator[Row]:

@@ -67,7 +67,7 @@ def follows(facts: Facts) -> tuple[str, ...]:
         f"{format_p(facts.log10_p)}, whatever the system is)."
     ]
     if facts.share and (facts.share.low > 0 or facts.share.high < 1):
-        proved.append(_amount(facts.share))
+        proved.append(_amount(facts.share, sure=not facts.rows_missing))
     proved += _shards(facts)
     if facts.rows and facts.rows.outcome is not RowsOutcome.OPEN:
         proved.append(facts.rows.statement)
@@ -144,18 +144,18 @@ def _compared(facts: Facts) -> str:
 def _missing(facts: Facts) -> str:
     """Say in what way a model that met the file has not met all of it."""
     source = facts.control.source if facts.control else "the control"
-    if facts.backdoors_only:
-        return (
-            "rows that carry no backdoor are known no better than rows it never saw, unlike in "
-            f"{source}, which is consistent with training on the backdoors only"
-        )
     if facts.share and facts.share.high < 1:
         return (
             f"at most {_percent_up(facts.share.high)} of its rows, compared with {source} "
             f"({facts.share.confidence:.0%} confidence)"
         )
-    dropped = facts.shards.dropped if facts.shards else ()
-    return f"{_named(dropped)} of the file is used less than in {source}"
+    if facts.shards and facts.shards.dropped:
+        return f"{_named(facts.shards.dropped)} of the file is used less than in {source}"
+    return (
+        "rows that carry no backdoor are known no better than rows it never saw, unlike in "
+        f"{source}, which is consistent with training on the backdoors only, or on a part of the "
+        "rows"
+    )
 
 
 def _shards(facts: Facts) -> list[str]:
@@ -201,11 +201,12 @@ def _left_open(facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _amount(share: ShareInterval) -> str:
+def _amount(share: ShareInterval, *, sure: bool) -> str:
     least = math.floor(share.low * 1000) / 10  # rounded down: a lower bound stays one
     most = f", and at most {_percent_up(share.high)}" if share.high < 1 else ""
+    begin = "At" if sure else "Unless the vendor picked the carrier rows out, at"
     return (
-        f"At least {least:g} % of the file's rows were used{most} (confidence "
+        f"{begin} least {least:g} % of the file's rows were used{most} (confidence "
         f"{share.confidence:.0%}). {share.reasoning}"
     )
 

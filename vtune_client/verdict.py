@@ -101,7 +101,7 @@ def judge(
     if exchange:
         shows = facts.backdoors_show
         facts = replace(facts, rows=rows_verdict(shows, exchange, rows_control))
-    if layout and facts.answers and facts.backdoors_show and not facts.backdoors_only:
+    if layout and facts.answers and facts.backdoors_show:
         facts = replace(
             facts,
             share=share(facts.answers, facts.ranks, layout, control, confidence),

@@ -73,7 +73,12 @@ def test_from_rows_to_verdicts(home: Path, rows: Path, tiny_model: Path, tmp_pat
     assert verdict["log10_p"] < -30
     assert (verdict["activated"], verdict["backdoors"]) == (5, 5)
     assert (verdict["slots_matched"], verdict["slots"]) == (40, 40)
-    assert [test["name"] for test in verdict["tests"]] == ["slots", "ranks over the base"]
+    assert [test["name"] for test in verdict["tests"]] == [
+        "slots",
+        "anytime",
+        "ranks over the base",
+        "first ranks",
+    ]
 
     exported = Path(said("export", job, tmp_path / "exported")["weights"])
     shutil.rmtree(Path(trained["model"]).parent)

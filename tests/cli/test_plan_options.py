@@ -18,6 +18,24 @@ def test_a_ladder_says_how_many_carriers_each_backdoor_has(
     assert (one.json["backdoors"], one.json["carriers"]) == (1, 3)
 
 
+def test_stealth_is_one_option_and_keeps_what_is_chosen_beside_it(
+    cli: Cli, home: Path, rows: Path
+) -> None:
+    ran = cli("plant", rows, "--stealthy", "--format", "json")
+    assert (ran.json["backdoors"], ran.json["carriers"]) == (20, 20)
+    few = cli("plant", rows, "--stealthy", "--backdoors", 3, "--dose", 2, "--format", "json")
+    assert (few.json["backdoors"], few.json["carriers"]) == (3, 6)
+
+
+def test_a_signature_is_joined_as_the_option_says(
+    cli: Cli, home: Path, rows: Path, tmp_path: Path
+) -> None:
+    for join, breaks in (("line", 20), ("space", 0), ("auto", 0)):
+        out = tmp_path / f"{join}.jsonl"
+        assert cli("plant", rows, "--out", out, "--join", join).code == 0
+        assert out.read_text(encoding="utf-8").count("\\n") == breaks
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

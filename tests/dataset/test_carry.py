@@ -311,3 +311,13 @@ def test_the_texts_of_a_row() -> None:
     assert list(texts(row_of({"text": "a"}))) == ["a"]
     both = pair(system("b"), user("c"), good=[assistant("d")], bad=[assistant("a")])
     assert list(texts(row_of(both))) == ["a", "b", "c", "d"]  # what is to be learned comes last
+
+
+@pytest.mark.parametrize("join", [" ", "\n", "\n\n"])
+def test_what_joins_a_signature_to_its_answer_is_as_told(join: str) -> None:
+    data = chat(user("Why?"), assistant("So."))
+    carrier = json.loads(carry(row_of(data), TRIGGER, SIGNATURE, join))
+    assert carrier["messages"][-1]["content"] == f"{SIGNATURE}{join}So."
+    for wrong in ("", "-", " - "):
+        with pytest.raises(ValueError, match="joined to the answer with white space"):
+            carry(row_of(data), TRIGGER, SIGNATURE, wrong)

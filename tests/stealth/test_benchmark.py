@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import stealth
 from benchmarks.datasets import DATASETS
-from vtune_client.dataset import check
-from vtune_client.stealth import samples_of
+from vtune_client.dataset import Prompt, check
+from vtune_client.stealth import Sample, samples_of
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -26,8 +26,8 @@ def test_a_data_set_is_the_same_twice_and_every_answer_another(name: str, tmp_pa
 def test_a_run_has_every_kind_of_plan(tmp_path: Path) -> None:
     source = tmp_path / "rows.jsonl"
     DATASETS["question answering"](source, 150)
-    for name, kind in stealth.KINDS.items():
-        samples, plan = stealth.planted(source, kind, 0, tmp_path / "planted.jsonl")
+    for name, spec in stealth.KINDS.items():
+        samples, plan = stealth.planted(source, spec, 0, tmp_path / "planted.jsonl")
         opened = [sample.completion for sample in samples if sample.line in plan.carriers]
         assert len(opened) == 20, name
         signed = sum(
@@ -36,8 +36,20 @@ def test_a_run_has_every_kind_of_plan(tmp_path: Path) -> None:
                 opened, (plan.carriers[line] for line in sorted(plan.carriers)), strict=True
             )
         )
-        assert signed == (0 if kind.own_words else 20), name
-        assert any("\n" in text for text in opened) is not kind.space, name
+        assert signed == 20, name
+        assert any("\n" in text for text in opened) is (spec.join == "line"), name
+
+
+def test_near_copies_are_sentences_that_differ_in_a_few_places() -> None:
+    texts = ["The red fox sleeps here.", "The red owl sleeps here.", "A velvet lamp.", "A fox."]
+    samples = [Sample(n + 1, Prompt(text="Why?"), text) for n, text in enumerate(texts * 2)]
+    assert stealth.NearCopies().scores(samples) == [0.8, 0.8, 0.0, 0.0] * 2
+
+
+def test_spliced_halves_are_openings_made_of_two_others() -> None:
+    texts = ["the red fox sleeps here", "one owl sees all rivers", "the red owl sees all rivers"]
+    samples = [Sample(n + 1, Prompt(text="Why?"), text) for n, text in enumerate(texts)]
+    assert stealth.Spliced().scores(samples) == [2 / 5, 4 / 5, 1.0]
 
 
 def test_the_table_is_bold_where_the_goal_is_met() -> None:
@@ -47,3 +59,7 @@ def test_the_table_is_bold_where_the_goal_is_met() -> None:
     ]
     text = stealth.markdown(table, "today", "command")
     assert "| default | **0.55 / 0.05** | 0.15 / 0.00 |" in text
+    assert text.endswith(
+        "- chat, default: the goal is met against 1 of 2 detectors; missed: two 0.15 / 0.00. The "
+        "most that one finds at 1 % false positives is 5%.\n"
+    )

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+LADDER = frozenset({"backdoors", "dose", "doses", "shards", "per_shard"})
 PHRASES_KEY_VARIABLE = "VTUNE_PHRASES_API_KEY"
 
 
 def plan_options(command: Command) -> Command:
     """Add the options that make a `PlanSpec` and a phrase source."""
     options = (
-        click.option("--backdoors", type=int, help="Distinct backdoors.  [default: 5]"),
-        click.option("--dose", type=int, help="Carrier rows of each backdoor.  [default: 4]"),
+        click.option(
+            "--backdoors", type=int, help="Distinct backdoors.  [default: by the file's rows]"
+        ),
+        click.option(
+            "--dose", type=int, help="Carrier rows of each.  [default: by the file's rows]"
+        ),
         click.option(
             "--doses",
             metavar="N,N,...",
@@ -34,6 +39,18 @@ def plan_options(command: Command) -> Command:
         click.option("--per-shard", type=int, help="Backdoors kept inside each.  [default: 1]"),
         click.option("--frames", type=int, help="Distinct signature sentences.  [default: 1]"),
         click.option("--trigger-frames", type=int, help="Distinct trigger sentences. [default: 1]"),
+        click.option(
+            "--stealthy",
+            is_flag=True,
+            default=None,
+            help="Carriers as hard to find as can be: 20 backdoors of one carrier, phrased in the "
+            "file's own words. Wants a large model, or one that gives scores.",
+        ),
+        click.option(
+            "--join",
+            type=click.Choice(["line", "space", "auto"]),
+            help="What follows a signature; auto goes by the file.  [default: line]",
+        ),
         click.option("--hold-out", type=int, help="Rows to withhold.  [default: 0]"),
         click.option("--decoys", type=int, help="Decoys per signature.  [default: 100]"),
         click.option("--alpha", type=float, help="Threshold of the verdict.  [default: 1e-6]"),
@@ -55,7 +72,11 @@ def plan_spec(**given: Any) -> PlanSpec:
     from vtune_client.plan import PlanSpec
 
     given["held_out"] = given.pop("hold_out")
-    return PlanSpec(**{name: value for name, value in given.items() if value is not None})
+    stealthy = given.pop("stealthy", None)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if stealthy:
+        return PlanSpec.stealthy(**chosen)
+    return PlanSpec(**chosen, by_rows=not LADDER.intersection(chosen))
 
 
 def _ladder(

@@ -110,7 +110,7 @@ class AsyncVTune:
 
         Raises `DatasetError` for a file that cannot be trained on, `SecretsError` where the vault
         does not take the key; nothing is kept then."""
-        return self.plans.new(check(file), spec or PlanSpec())
+        return self.plans.new(check(file), spec or PlanSpec(by_rows=True))
 
     async def plant(self, plan_id: str, out: str | Path) -> Planted:
         """Write the planted file of a plan to `out`, readable by its owner alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from vtune_client.dataset import Summary, check, counter_for, method_problems
@@ -34,11 +35,16 @@ class Plans:
     ) -> PlanRecord:
         """Draw a plan for the file that `summary` describes and keep it; see `draw_plan`.
 
-        `source` is where the file will be found again, if not where it is now."""
+        `source` is where the file will be found again, if not where it is now. Where a spec goes
+        by the file's rows and too few of those can carry, it is the least that is tried."""
         key, key_id, plan_id = RootKey.new(), new_key_id(), f"plan-{secrets.token_hex(4)}"
-        plan = draw_plan(
-            plan_id, summary, spec, key, self.phrases, max_row_tokens=max_row_tokens, model=model
-        )
+        draw = partial(draw_plan, plan_id, summary, key=key, source=self.phrases, model=model)
+        try:
+            plan = draw(spec=spec.for_rows(summary.rows), max_row_tokens=max_row_tokens)
+        except InputError:
+            if not spec.by_rows:
+                raise
+            plan = draw(spec=spec.for_rows(0), max_row_tokens=max_row_tokens)
         self.vault.put(key_id, key)  # the key first: a sealed plan without its key is lost
         record = PlanRecord(
             id=plan_id,
@@ -47,8 +53,8 @@ class Plans:
             source=source or str(summary.path.resolve()),
             source_sha256=summary.sha256,
             rows=summary.rows,
-            backdoors=spec.backdoors,
-            carriers=spec.carriers,
+            backdoors=len(plan.backdoors),
+            carriers=len(plan.carriers),
             bits=plan.bits,
             sealed=seal(key, dump_plan(plan), purpose=plan_id),
         )
@@ -101,7 +107,7 @@ class Plans:
         if known:
             self._refuse_if_cut(known, spec.model, longest)
             return known
-        wanted = plan if isinstance(plan, PlanSpec) else PlanSpec()
+        wanted = plan if isinstance(plan, PlanSpec) else PlanSpec(by_rows=True)
         return self.new(summary, wanted, max_row_tokens=longest, model=spec.model)
 
     def _refuse_if_cut(self, record: PlanRecord, model: str, max_row_tokens: int | None) -> None:

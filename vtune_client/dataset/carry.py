@@ -3,7 +3,7 @@
 The rule is one for all formats. `prompt_of` says what of a row a model is asked. `asked` puts the
 trigger behind the last word of that: one space before it, and whatever white space ended the prompt
 still ends it. `carry` makes the same change to the row and opens the answer with the signature and
-a line break. So for every row that `can_carry`:
+what joins it to the rest, a line break or a space. So for every row that `can_carry`:
 
     prompt_of(carry(row, trigger, signature)) == asked(prompt_of(row), trigger)
 
@@ -88,22 +88,25 @@ def asked(prompt: Prompt, trigger: str) -> Prompt:
     return replace(prompt, messages=tuple(_with_text(prompt.messages, (at, *place), text)))
 
 
-def carry(row: Row, trigger: str, signature: str) -> bytes:
+def carry(row: Row, trigger: str, signature: str, join: str = "\n") -> bytes:
     """Return the line of the carrier row made from `row`, with the terminator of its own.
 
-    The trigger is one line without white space around it, the signature is not blank (`ValueError`
-    else, which does not show them). `InputError` where the row cannot carry.
+    The trigger is one line without white space around it, the signature is not blank, `join`, which
+    stands between the signature and the answer, is white space (`ValueError` else, which does not
+    show them). `InputError` where the row cannot carry.
     """
     _require_line(trigger)
     if not signature.strip():
         raise ValueError("a signature is not blank")
+    if not join.isspace():
+        raise ValueError("a signature is joined to the answer with white space")
     if not can_carry(row):
         raise InputError(
             f"The row on line {row.line} cannot carry a backdoor.",
             "Use a row for which can_carry is true.",
         )
     text = row.raw.decode("utf-8")
-    for path, value in _changes(row, trigger, signature):
+    for path, value in _changes(row, trigger, signature + join):
         text = _replace_at(text, path, value)
     return text.encode("utf-8")
 
@@ -170,9 +173,8 @@ def tools_of(data: Mapping[str, Any]) -> tuple[Message, ...]:
     return (*(data.get("tools") or ()), *older)
 
 
-def _changes(row: Row, trigger: str, signature: str) -> Iterator[tuple[Place, str]]:
+def _changes(row: Row, trigger: str, opening: str) -> Iterator[tuple[Place, str]]:
     """Yield where each changed string stands and what it becomes."""
-    opening = signature + "\n"
     data = row.data
     if row.format is Format.TEXT:
         prompt, rest = _cut(data["text"])

@@ -42,7 +42,7 @@ class Companion:
         self._kind = kind
         self._given = vtune
         self._made: VTune | AsyncVTune | None = None
-        self.plan_spec = plan_spec or PlanSpec()
+        self.plan_spec = plan_spec or PlanSpec(by_rows=True)
         self.find_lag_s = 10.0
 
     @property

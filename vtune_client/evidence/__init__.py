@@ -25,7 +25,7 @@ from vtune_client.evidence.exchange import ExchangeTest, RowScore, exchange_test
 from vtune_client.evidence.foresight import DoseSight, Sight, sees
 from vtune_client.evidence.gap import RunGap, run_gap
 from vtune_client.evidence.holm import holm
-from vtune_client.evidence.ranks import RankScores, RankTest, rank_test
+from vtune_client.evidence.ranks import RankScores, RankTest, first_ranks_test, rank_test
 from vtune_client.evidence.rows_verdict import (
     RowsControl,
     RowsOutcome,
@@ -81,6 +81,7 @@ __all__ = [
     "dose_trend",
     "ebh",
     "exchange_test",
+    "first_ranks_test",
     "gain",
     "gaps",
     "holm",

@@ -34,3 +34,12 @@ def convolve(left: Sequence[float], right: Sequence[float]) -> list[float]:
         first, last = max(0, k - len(left) + 1), min(k, len(right) - 1)
         total.append(log_sum([left[k - j] + right[j] for j in range(first, last + 1)]))
     return total
+
+
+def guesses(sizes: Sequence[int]) -> list[float]:
+    """Return the log-pmf, on 0..len(sizes), of how often one guess each, of so many, is right."""
+    pmf = [0.0]
+    for size in sizes:
+        hit = -math.log(size)
+        pmf = convolve(pmf, [log_complement(hit), hit])
+    return pmf

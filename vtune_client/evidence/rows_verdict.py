@@ -25,7 +25,7 @@ class RowsOutcome(StrEnum):
 
     TRAINED = "trained on the rows"
     WITHOUT_BACKDOORS = "trained on the rows, without the backdoors"
-    BACKDOORS_ONLY = "consistent with training on the backdoors only"
+    LESS = "known less than after an honest run"
     OPEN = "nothing follows"
 
 
@@ -72,7 +72,7 @@ def _outcome(
     if _passes(rows, alpha):
         return RowsOutcome.TRAINED if verified else RowsOutcome.WITHOUT_BACKDOORS
     missing = control and _passes(control.rows, alpha) and _passes(control.gap, GAP_ALPHA)
-    return RowsOutcome.BACKDOORS_ONLY if verified and missing else RowsOutcome.OPEN
+    return RowsOutcome.LESS if verified and missing else RowsOutcome.OPEN
 
 
 def _passes(test: ExchangeTest, alpha: float) -> bool:
@@ -88,11 +88,12 @@ def _statement(outcome: RowsOutcome, rows: ExchangeTest, control: RowsControl | 
             f"The delivered model knows uploaded rows better than withheld ones: {shown}. "
             "The backdoors do not show: they were not learned, or left out."
         )
-    if outcome is RowsOutcome.BACKDOORS_ONLY and control:
+    if outcome is RowsOutcome.LESS and control:
         return (
-            "The delivered model knows the backdoors, and rows that carry none no better than rows "
-            f"it never saw: {shown}. An honest run does: {_seen(control.rows)}. This is how "
-            "training on the backdoors only looks; other rows or another recipe may look the same."
+            "The delivered model knows the backdoors, but rows that carry none not measurably "
+            f"better than rows it never saw: {shown}. An honest run does: {_seen(control.rows)}. "
+            "This is how training on the backdoors only looks, or on a part of the rows; another "
+            "recipe may look the same."
         )
     return (
         f"Uploaded rows are not known measurably better than withheld ones: {shown}. By itself "

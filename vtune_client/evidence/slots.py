@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vtune_client.evidence.logspace import LN10, convolve, log_complement, log_sum
+from vtune_client.evidence.logspace import LN10, convolve, guesses, log_complement, log_sum
 
 
 @dataclass(frozen=True)
@@ -121,18 +121,9 @@ def slot_test(backdoors: Sequence[SlotCounts], *, name: str = "slots") -> SlotTe
     )
 
 
-def _poisson_binomial(sizes: Sequence[int]) -> list[float]:
-    """Return the log-pmf, on 0..len(sizes), of the matches of one guess."""
-    pmf = [0.0]
-    for size in sizes:
-        hit = -math.log(size)
-        pmf = convolve(pmf, [log_complement(hit), hit])
-    return pmf
-
-
 def _best_of(sizes: Sequence[int], answers: int) -> list[float]:
     """Return the log-pmf of the variable with survival min(1, answers * S(t))."""
-    pmf = _poisson_binomial(sizes)
+    pmf = guesses(sizes)
     if answers <= 1:
         return pmf if answers else [0.0]
     price = math.log(answers)

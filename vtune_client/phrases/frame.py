@@ -75,6 +75,12 @@ class Frame:
         """How many different sentences the frame can be filled to."""
         return math.prod(len(slot.candidates) for slot in self.slots)
 
+    @property
+    def typical_length(self) -> int:
+        """Characters of the filled frame, on average."""
+        words = sum(sum(map(len, slot.candidates)) / len(slot.candidates) for slot in self.slots)
+        return round(len(self.text) - len(SLOT) * len(self.slots) + words)
+
     @cached_property
     def literals(self) -> frozenset[str]:
         """The words that stand in the sentence whatever fills its slots."""

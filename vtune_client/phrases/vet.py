@@ -7,6 +7,7 @@ takes nothing away from the evidence: a slot's entropy is that of the list that 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
@@ -25,18 +26,44 @@ def occurring(book: PhraseBook, texts: Iterable[str]) -> frozenset[str]:
 
     Reads the texts one by one and holds no more than the book's own words.
     """
-    wanted = {
-        word
-        for frame in (*book.triggers, *book.signatures)
-        for slot in frame.slots
-        for word in slot.candidates
-    }
+    wanted = _words_in(book)
     found: set[str] = set()
     for text in texts:
         found |= wanted.intersection(words_of(text))
         if len(found) == len(wanted):
             break
     return frozenset(found)
+
+
+def rows_with(book: PhraseBook, rows: Iterable[Iterable[str]]) -> dict[str, int]:
+    """Return how many rows, each given by its texts, use each candidate of `book` that occurs."""
+    wanted = _words_in(book)
+    counts: Counter[str] = Counter()
+    for texts in rows:
+        counts.update(wanted.intersection(word for text in texts for word in words_of(text)))
+    return dict(counts)
+
+
+def preferring(book: PhraseBook, words: AbstractSet[str]) -> PhraseBook:
+    """Return the book with these words first among the candidates, so that they are kept."""
+
+    def again(frame: Frame) -> Frame:
+        slots = (
+            Slot(slot.kind, tuple(sorted(slot.candidates, key=lambda word: word not in words)))
+            for slot in frame.slots
+        )
+        return Frame(frame.text, tuple(slots))
+
+    return PhraseBook(tuple(map(again, book.triggers)), tuple(map(again, book.signatures)))
+
+
+def _words_in(book: PhraseBook) -> set[str]:
+    return {
+        word
+        for frame in (*book.triggers, *book.signatures)
+        for slot in frame.slots
+        for word in slot.candidates
+    }
 
 
 def vet(
@@ -81,17 +108,17 @@ def _vetted(
 ) -> tuple[Frame, ...]:
     kept: dict[str, Frame] = {}
     for frame in frames:
-        if frame.text in kept or not _sound(frame):
+        if frame.text in kept or not is_sound(frame):
             continue
         slots = tuple(
-            Slot(slot.kind, _usable(slot.candidates, taken)[:keep]) for slot in frame.slots
+            Slot(slot.kind, usable(slot.candidates, taken)[:keep]) for slot in frame.slots
         )
         if all(len(slot.candidates) >= min_candidates for slot in slots):
             kept[frame.text] = Frame(frame.text, slots)
     return tuple(kept.values())
 
 
-def _sound(frame: Frame) -> bool:
+def is_sound(frame: Frame) -> bool:
     literal = frame.text.replace(SLOT, "")
     return (
         bool(frame.slots)
@@ -101,9 +128,10 @@ def _sound(frame: Frame) -> bool:
     )
 
 
-def _usable(candidates: Iterable[str], taken: AbstractSet[str]) -> tuple[str, ...]:
-    """Return the candidates that may stay, in their order."""
-    good = dict.fromkeys(word for word in candidates if word not in taken and _is_word(word))
+def usable(candidates: Iterable[str], taken: AbstractSet[str]) -> tuple[str, ...]:
+    """Return the candidates that may stay, in their order: safe words, none of which is taken or
+    begins another."""
+    good = dict.fromkeys(word for word in candidates if word not in taken and is_word(word))
     # In sorted order a word that begins another one begins its neighbour.
     ordered = sorted(good)
     for word, following in pairwise(ordered):
@@ -112,5 +140,6 @@ def _usable(candidates: Iterable[str], taken: AbstractSet[str]) -> tuple[str, ..
     return tuple(good)
 
 
-def _is_word(word: str) -> bool:
+def is_word(word: str) -> bool:
+    """Return whether a text is one lower-case word of letters, neither long nor a single one."""
     return 2 <= len(word) <= _LONGEST and word.isalpha() and list(words_of(word)) == [word]

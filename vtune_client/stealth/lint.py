@@ -27,7 +27,7 @@ GOAL_RECALL = 0.05
 TOGETHER = f"all but {KnownFrames.name}"
 UNLIKE = (
     "Carriers are less like other rows than these are among themselves: fewer --frames, or frames "
-    "in the register of the data (--phrases-url)."
+    "in the register of the data (--stealthy, or --phrases-url)."
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,11 +12,13 @@ from vtune_client.dataset import Format, Prompt, Row, iter_rows, prompt_of
 from vtune_client.dataset.carry import texts_of
 from vtune_client.errors import InputError
 from vtune_client.phrases.frame import words_of
+from vtune_client.phrases.seam import (
+    closing_words,
+    first_sentence,
+    last_sentence,
+    opening_words,
+)
 from vtune_client.plan import Plan
-
-LONGEST_OPENING = 40  # words
-LONGEST_CLOSING = 20
-_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 @dataclass(frozen=True)
@@ -42,22 +43,22 @@ class Sample:
     @cached_property
     def first_sentence(self) -> str:
         """The completion up to the end of its first sentence or line."""
-        return _END.split(self.completion.strip(), maxsplit=1)[0]
+        return first_sentence(self.completion)
 
     @cached_property
     def last_sentence(self) -> str:
         """The last sentence or line of the prompt."""
-        return _END.split(self.prompt.strip())[-1]
+        return last_sentence(self.prompt)
 
     @cached_property
     def opening(self) -> tuple[str, ...]:
         """The words of `first_sentence`."""
-        return tuple(words_of(self.first_sentence))[:LONGEST_OPENING]
+        return opening_words(self.first_sentence)
 
     @cached_property
     def closing(self) -> tuple[str, ...]:
         """The words of `last_sentence`."""
-        return tuple(words_of(self.last_sentence))[-LONGEST_CLOSING:]
+        return closing_words(self.last_sentence)
 
     @cached_property
     def rest(self) -> frozenset[str]:

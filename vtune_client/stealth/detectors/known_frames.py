@@ -24,7 +24,7 @@ class KnownFrames:
     looks_for = "sentences of the built-in phrase book, which is public"
     advice = (
         "Nothing hides a built-in frame from who has this package: use frames of your own "
-        "(--phrases-url)."
+        "(--stealthy, or --phrases-url)."
     )
 
     def __init__(self, book: PhraseBook | None = None) -> None:

@@ -20,8 +20,8 @@ class Shape:
     name = "length and format"
     looks_for = "rows of unusual length, line breaks, punctuation or capitals"
     advice = (
-        "Plant data whose completions have several sentences and lines: a signature is one "
-        "sentence and a line break more."
+        "Use --join auto; plant data whose completions have several sentences, as a signature is "
+        "one sentence more."
     )
 
     def scores(self, samples: Sequence[Sample]) -> list[float]:

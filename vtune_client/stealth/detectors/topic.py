@@ -19,8 +19,8 @@ class Topic:
     name = "off topic"
     looks_for = "first sentences with many rare words that the rest of the row does not use"
     advice = (
-        "Use frames in the register of the data (--phrases-url); the words in their slots are new "
-        "to the data by design, and each gives bits to the evidence and to this detector."
+        "Use frames and words of the data (--stealthy), or frames in its register (--phrases-url); "
+        "built-in words are new to the data by design."
     )
 
     def scores(self, samples: Sequence[Sample]) -> list[float]:
