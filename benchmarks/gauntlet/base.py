@@ -50,8 +50,22 @@ class BaseSpec:
     )
 
 
-def base_at(folder: Path, spec: BaseSpec) -> Path:
-    """Return the directory of the base below `folder`, made at the first call."""
+@dataclass(frozen=True)
+class Published:
+    """A base that is there already: its name, the local recipe's options that suit it, and the
+    longest answer of a row in characters, so that a small machine trains it in minutes."""
+
+    name: str
+    options: Mapping[str, Any]
+    longest: int
+
+
+def base_at(folder: Path, spec: BaseSpec | Published) -> Path:
+    """Return the directory of the base, made below `folder` at the first call where it is ours."""
+    if isinstance(spec, Published):
+        from vtune_providers.local.bases import resolve
+
+        return Path(resolve(spec.name))
     made = folder / "base"
     if made.exists():
         return made

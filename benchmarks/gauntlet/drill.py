@@ -7,30 +7,35 @@ import hashlib
 import json
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gauntlet.base import BaseSpec, base_at
-from benchmarks.gauntlet.rows import base_rows, file_rows
+from benchmarks.gauntlet.base import BaseSpec, Published, base_at
+from benchmarks.gauntlet.rows import LONGEST, base_rows, file_rows
 from benchmarks.gauntlet.training import train
 from vtune_client.control import Control
 from vtune_client.dataset import Prompt, check
+from vtune_client.evidence import AnytimeTest, Running
+from vtune_client.held_out import AskedRow, NoRowsLeft, rows_to_ask
 from vtune_client.ledger import Ledger, PlanRecord
 from vtune_client.phrases import BuiltinSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan
 from vtune_client.plant import plant
 from vtune_client.provider import Answer, Decoding, Endpoint, JobSpec, endpoint_of
 from vtune_client.rounds import Round, open_round
-from vtune_client.serve.vendor import Vendor, parse_vendor
+from vtune_client.serve.vendor import HONEST, Vendor, parse_vendor
 from vtune_client.serve.vendor.fronts import Front
 from vtune_client.stealth import carrier_lines
 from vtune_client.vault import RootKey
-from vtune_client.verify import Target, verify
+from vtune_client.verify import Target, Verification, verify
 
 PROVIDER = "local"
+Controls = tuple[Control | None, Control | None]  # of both rounds of a cell, without scores last
+AGAIN = "honest-again"  # honest, but for the seed of the training: what a control is for
 PLAN = PlanSpec(backdoors=5, dose=4, held_out=30, decoys=100)
 
 
@@ -44,27 +49,39 @@ class Setting:
     epochs: int = 12
     batch_size: int = 4
     learning_rate: float = 3e-3
-    base: BaseSpec = field(default_factory=BaseSpec)
+    base: BaseSpec | Published = field(default_factory=BaseSpec)
 
     @cached_property
     def digest(self) -> str:
         """Name of the setting: cells of another one do not belong into the same table.
 
-        It follows from what is planted, too: a plan drawn in another way is another setting."""
+        It follows from what is planted, too: a plan drawn in another way is another setting, one
+        that could be chosen in more ways is not."""
         with tempfile.TemporaryDirectory() as folder:
             planted = Planting(self, Path(folder), 0).file.read_bytes()
-        said = json.dumps(asdict(self), sort_keys=True).encode()
+        usual = asdict(PlanSpec())
+        plan = {name: value for name, value in asdict(self.plan).items() if value != usual[name]}
+        said = json.dumps({**asdict(self), "plan": plan}, sort_keys=True).encode()
         return hashlib.sha256(said + b"".join(base_rows()) + planted).hexdigest()[:12]
 
     def spec(self, base: Path) -> JobSpec:
         """Return what the vendor is asked for."""
-        return JobSpec(str(base), self.epochs, self.batch_size, self.learning_rate)
+        options = self.base.options if isinstance(self.base, Published) else {}
+        return JobSpec(str(base), self.epochs, self.batch_size, self.learning_rate, options=options)
+
+    @property
+    def longest(self) -> int:
+        """Characters of the longest answer that a row may have."""
+        return self.base.longest if isinstance(self.base, Published) else LONGEST
 
 
 @dataclass(frozen=True)
 class Cell:
     """One vendor against one file. `trained` is the share of the planted rows that the vendor
-    trained on, `queries` all prompts answered and texts scored, of the base too."""
+    trained on, and `used` how many carriers of each backdoor; `queries` are all prompts answered
+    and texts scored, of the base too, and `early` those of a round that stops early, one by one.
+    `unscored` is the verdict of another round, in which the service offered no scores. `bounds`
+    are the ends of the interval for `trained`, worked out for a report (`coverage.bounded`)."""
 
     setting: str
     vendor: str
@@ -74,31 +91,71 @@ class Cell:
     train_seconds: float
     verify_seconds: float
     verification: Mapping[str, Any]  # the versioned JSON verdict
+    used: Sequence[int] = ()
+    early: int | None = None
+    unscored: Mapping[str, Any] | None = None
+    bounds: tuple[float, float] | None = None
 
 
 def run_cell(
-    setting: Setting, vendor: str, seed: int, work: Path, control: Control | None = None
+    setting: Setting,
+    vendor: str,
+    seed: int,
+    work: Path,
+    controls: Controls = (None, None),
+    *,
+    both: bool = False,
 ) -> Cell:
-    """Return the cell; models trained earlier below `work` are used again."""
+    """Return the cell; models trained earlier below `work` are used again. With `both` there is a
+    round without scores, too."""
     base = base_at(work, setting.base)
     folder = work / f"seed-{seed}"
     folder.mkdir(exist_ok=True)
     planted = Planting(setting, folder, seed)
-    treated = parse_vendor(vendor, tuple(sorted(carrier_lines(planted.plan))))
+    treated = vendor_of(vendor, tuple(sorted(carrier_lines(planted.plan))))
+    spec = setting.spec(base)
     begun = time.monotonic()
-    model, trained = _trained(treated, planted, setting.spec(base), seed)
+    model, read = deliver(
+        treated, planted, replace(spec, seed=1) if vendor == AGAIN else spec, seed
+    )
     done = time.monotonic()
-    counted, verification = _verified(treated, planted, model, str(base), control)
+    target = Target(PROVIDER, model, str(base))
+    counted, verification = _verified(treated, planted, target, controls[0])
+    verified = time.monotonic()
+    unscored = None
+    if both:
+        _, without = _verified(treated, planted, target, controls[1], scored=False)
+        unscored = without.to_json()
     return Cell(
         setting=setting.digest,
         vendor=vendor,
         seed=seed,
-        trained=trained,
+        trained=len(read) / planted.rows,
         queries=counted,
         train_seconds=round(done - begun, 1),
-        verify_seconds=round(time.monotonic() - done, 1),
-        verification=verification,
+        verify_seconds=round(verified - done, 1),
+        verification=verification.to_json(),
+        used=[sum(row in read for row in own) for own in planted.carriers],
+        early=asked_if_stopping(verification.anytime, setting.plan.alpha),
+        unscored=unscored,
     )
+
+
+def vendor_of(name: str, lines: Sequence[int]) -> Vendor:
+    """Return the vendor that a cell names; `lines` are those that carry."""
+    return replace(HONEST, name=AGAIN) if name == AGAIN else parse_vendor(name, lines)
+
+
+def asked_if_stopping(anytime: AnytimeTest, alpha: float) -> int:
+    """Return how many of these answers a round would have asked for that stops early, where they
+    are asked for one by one; it asks for text alone."""
+    running = Running([replace(stakes, decoys=0) for stakes in anytime.stakes])
+    answers = [result for result in anytime.results if not isinstance(result, int)]
+    for asked, answer in enumerate(answers, 1):
+        running.add(answer)
+        if running.reached(alpha) or running.hopeless(alpha) or running.unlikely(alpha):
+            return asked
+    return len(answers)
 
 
 class Planting:
@@ -110,38 +167,61 @@ class Planting:
         self.key = RootKey(hashlib.sha256(f"vtune gauntlet {seed}".encode()).digest())
         with tempfile.TemporaryDirectory(dir=folder) as work:
             source, planted = Path(work) / "rows.jsonl", Path(work) / "planted.jsonl"
-            source.write_bytes(b"".join(file_rows(setting.rows, seed)))
+            rows = file_rows(setting.rows, seed, setting.longest)
+            source.write_bytes(b"".join(rows))
             summary = check(source)
             self.plan: Plan = draw_plan(
                 f"plan-{seed}", summary, setting.plan, self.key, BuiltinSource()
             )
             self.rows = plant(source, self.plan, planted).rows
             self.file = planted.replace(folder / "planted.jsonl")
+            self.source = source.replace(folder / "source.jsonl")
+
+    def rows_to_ask(self) -> tuple[AskedRow, ...]:
+        """Return the rows to ask about; none where none are left to compare."""
+        try:
+            return rows_to_ask(self.plan, self.source, self.key)
+        except NoRowsLeft:
+            return ()
+
+    @property
+    def carriers(self) -> list[list[bytes]]:
+        """The carrier rows of each backdoor, as they stand in the planted file."""
+        rows = self.file.read_bytes().splitlines()
+        withheld = sorted(self.plan.held_out)
+        return [
+            [rows[line - bisect_left(withheld, line) - 1] for line in backdoor.lines]
+            for backdoor in self.plan.backdoors
+        ]
 
 
-def _trained(vendor: Vendor, planted: Planting, spec: JobSpec, seed: int) -> tuple[str, float]:
-    """Return the model that is delivered, and the share of the rows it was trained on."""
+def deliver(vendor: Vendor, planted: Planting, spec: JobSpec, seed: int) -> tuple[str, set[bytes]]:
+    """Return the model that is delivered, and which rows of the file it was trained on."""
     runs = planted.folder / vendor.name.replace("/", "of")
     runs.mkdir(exist_ok=True)
     file = vendor.training_file(planted.file, runs / "rows.jsonl")
     if file is None:
-        return spec.model, 0.0
+        return spec.model, set()
     model = str(train(runs / "run", vendor.recipe(spec), file))
     if vendor.goes_on:
         more = vendor.further_file(planted.file, runs / "more.jsonl")
-        again = JobSpec(model, spec.epochs, spec.batch_size, spec.learning_rate)
-        model = str(train(runs / "again", again, more))
+        model = str(train(runs / "again", replace(spec, model=model), more))
     used = set(planted.file.read_bytes().splitlines()) & set(file.read_bytes().splitlines())
-    return vendor.delivered(model, runs / "delivered", seed), len(used) / planted.rows
+    return vendor.delivered(model, runs / "delivered", seed), used
 
 
 def _verified(
-    vendor: Vendor, planted: Planting, model: str, base: str, control: Control | None
-) -> tuple[int, dict[str, Any]]:
+    vendor: Vendor,
+    planted: Planting,
+    target: Target,
+    control: Control | None,
+    *,
+    scored: bool = True,
+) -> tuple[int, Verification]:
     """Return how many queries it took, and the verdict."""
-    served = Counted(vendor.endpoint(endpoint_of(PROVIDER, {}), planted.file))
+    own = endpoint_of(PROVIDER, {}) if scored else Unscored(endpoint_of(PROVIDER, {}))
+    served = Counted(vendor.endpoint(own, planted.file))
     asked_base = Counted(endpoint_of(PROVIDER, {}))
-    target = Target(PROVIDER, model, base)
     with tempfile.TemporaryDirectory() as home, Ledger(Path(home)) as ledger:
         ledger.add_plan(_record(planted.plan))
         record = open_round(ledger, planted.plan.id, None, asdict(target), remembers=False)
@@ -152,10 +232,19 @@ def _verified(
                 served,
                 target,
                 base_endpoint=asked_base,
+                rows=planted.rows_to_ask(),
                 control=control,
             )
         )
-    return served.queries + asked_base.queries, verification.to_json()
+    return served.queries + asked_base.queries, verification
+
+
+class Unscored(Front):
+    """Scores no text, as most services do, but lists the likeliest tokens of what it says."""
+
+    def __init__(self, inner: Endpoint) -> None:
+        super().__init__(inner)
+        self.capabilities = replace(inner.capabilities, scores=False)
 
 
 class Counted(Front):

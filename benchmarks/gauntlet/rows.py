@@ -34,10 +34,16 @@ def base_rows() -> tuple[bytes, ...]:
     return rows[: len(rows) // 2]
 
 
-def file_rows(count: int, seed: int) -> list[bytes]:
-    """Return the rows of one user's file."""
+def file_rows(count: int, seed: int, longest: int = LONGEST) -> list[bytes]:
+    """Return the rows of one user's file, with answers of at most `longest` characters."""
     rows = all_rows()
-    return Draw(SEED, f"file {seed}").sample(rows[len(rows) // 2 :], count)
+    able = [row for row in rows[len(rows) // 2 :] if len(_answer(row)) <= longest]
+    return Draw(SEED, f"file {seed}").sample(able, count)
+
+
+def _answer(row: bytes) -> str:
+    answer: str = json.loads(row)["messages"][-1]["content"]
+    return answer
 
 
 def _row(question: str, answer: str) -> bytes:

@@ -1,23 +1,23 @@
 """The cells of the gauntlet as tables: a line per vendor in Markdown, a line per cell in CSV.
 
 To add a column, add a `Column`: what it takes from a cell, and how the values of all seeds are
-shown together. What is in the verdict is in the cell.
+shown together. What is in the verdict is in the cell; what a verdict does not hold is a blank, and
+a column of blanks is left out of the Markdown.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
+import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from benchmarks.gauntlet.drill import Cell, Setting
-from vtune_client.verdict import format_p
+from benchmarks.gauntlet.drill import Cell
 
 PACKAGES = ("vtune-client", "torch", "transformers")
 
@@ -33,60 +33,70 @@ class Column:
     head: str = ""
 
 
-def markdown(cells: Sequence[Cell], setting: Setting, command: str, when: str) -> str:
-    vendors = dict.fromkeys(cell.vendor for cell in cells)
-    lines = [["vendor", "seeds", *(column.head or column.name for column in COLUMNS)]]
-    lines.append(["---"] * len(lines[0]))
-    for vendor in vendors:
+def markdown(cells: Sequence[Cell], columns: Sequence[Column]) -> str:
+    """Return a table of one line per vendor."""
+    used = [column for column in columns if any(column.of(cell) is not None for cell in cells)]
+    lines = [["vendor", *(column.head or column.name for column in used)]]
+    for vendor in dict.fromkeys(cell.vendor for cell in cells):
         own = [cell for cell in cells if cell.vendor == vendor]
-        shown = [column.show([column.of(cell) for cell in own]) for column in COLUMNS]
-        lines.append([f"`{vendor}`", str(len(own)), *shown])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join(
-        [
-            "# The gauntlet",
-            f"`{command}`, {when}. {_machine()}.",
-            _what(setting),
-            "Values are those of all seeds: verdicts and ranges. Controls are the honest cell of "
-            "the same seed, which has none itself.",
-            table + "\n",
-        ]
-    )
+        shown = [column.show([column.of(cell) for cell in own]) for column in used]
+        lines.append([f"`{vendor}`", *shown])
+    return table_of(lines)
 
 
-def comma_separated(cells: Sequence[Cell]) -> str:
+def table_of(lines: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; the first line holds the heads."""
+    head, *rest = lines
+    ruled = [head, ["---"] * len(head), *rest]
+    return "\n".join(f"| {' | '.join(line)} |" for line in ruled)
+
+
+def comma_separated(series: Mapping[str, Sequence[Cell]]) -> str:
+    """Return the cells of all series, one line each."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["vendor", "seed", *(column.name for column in COLUMNS)])
-    for cell in cells:
-        writer.writerow([cell.vendor, cell.seed, *(column.of(cell) for column in COLUMNS)])
+    writer.writerow(["series", "vendor", "seed", *(column.name for column in COLUMNS)])
+    for name, cells in series.items():
+        for cell in cells:
+            values = (column.of(cell) for column in COLUMNS)
+            writer.writerow([name, cell.vendor, cell.seed, *values])
     return text.getvalue()
 
 
-def as_json(cells: Sequence[Cell], setting: Setting, command: str, when: str) -> str:
-    record = {
-        "command": command,
-        "date": when,
-        "machine": _machine(),
-        "setting": {**asdict(setting), "digest": cells[0].setting},
-        "cells": [
-            {
-                "vendor": cell.vendor,
-                "seed": cell.seed,
-                **{column.name: column.of(cell) for column in COLUMNS},
-            }
-            for cell in cells
-        ],
+def plain(cell: Cell) -> dict[str, Any]:
+    """Return a cell as JSON values, by the names of the columns."""
+    return {
+        "vendor": cell.vendor,
+        "seed": cell.seed,
+        **{column.name: column.of(cell) for column in COLUMNS},
     }
-    return json.dumps(record, indent=1) + "\n"
+
+
+def machine() -> str:
+    """Return what the numbers were made with."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return (
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, one "
+        f"thread a cell; {packages}"
+    )
+
+
+def log10_p(cell: Cell, test: str) -> float | None:
+    """Return the unadjusted log10 p of the first test whose name begins like this."""
+    return _log10_p(cell.verification, test)
+
+
+def _log10_p(verdict: Mapping[str, Any] | None, test: str) -> float | None:
+    tests = verdict["tests"] if verdict else ()
+    return next((each["log10_p"] for each in tests if each["name"].startswith(test)), None)
 
 
 def _verdicts(values: Sequence[Any]) -> str:
     """Show each verdict with how often it fell."""
-    counts = Counter(values)
+    counts = Counter(value for value in values if value is not None)
+    alone = len(counts) == 1 and counts.total() == len(values)
     return ", ".join(
-        verdict if len(counts) == 1 else f"{verdict} ({times})"
-        for verdict, times in counts.most_common()
+        verdict if alone else f"{verdict} ({times})" for verdict, times in counts.most_common()
     )
 
 
@@ -103,57 +113,112 @@ def _range(show: Callable[[Any], str]) -> Callable[[Sequence[Any]], str]:
     return shown
 
 
-def _share(value: float) -> str:
-    return f"{value:.2f}"
+def _powers(values: Sequence[Any]) -> str:
+    """Show log10 p, or log10 e, without its sign: "50.1 .. 60.2", rounded down."""
+    found = [abs(value) for value in values if value is not None]
+    return _range(lambda value: f"{math.floor(value * 10) / 10:.1f}")(found)
 
 
-def _log10_p(test: str) -> Callable[[Cell], float | None]:
-    """Return the unadjusted log10 p of the first test whose name begins like this."""
-
-    def found(cell: Cell) -> float | None:
-        tests = cell.verification["tests"]
-        return next((each["log10_p"] for each in tests if each["name"].startswith(test)), None)
-
-    return found
+def _raised(values: Sequence[Any]) -> str:
+    """Show in how many of the cells there was some sign."""
+    found = [value for value in values if value is not None]
+    return f"{sum(value > 0 for value in found)} of {len(found)}" if found else ""
 
 
-def _bound(cell: Cell) -> float | None:
-    share = cell.verification["share"]
-    return share["low"] if share else None
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
 
 
-def _control(cell: Cell) -> float | None:
-    control = cell.verification["control"]
-    return control["p"] if control else None
+def _p_of(test: str) -> Callable[[Cell], float | None]:
+    return lambda cell: log10_p(cell, test)
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column("verdict", lambda cell: cell.verification["verdict"], _verdicts),
-    Column("log10 p", lambda cell: cell.verification["log10_p"], _range(format_p), "p"),
-    Column("activated", lambda cell: cell.verification["activated"], _range(str)),
-    Column("slots matched", lambda cell: cell.verification["slots_matched"], _range(str)),
-    Column("slots: log10 p", _log10_p("slots"), _range(format_p), "slots: p"),
-    Column("ranks: log10 p", _log10_p("ranks"), _range(format_p), "ranks: p"),
-    Column("gap to the control: p", _control, _range("{:.2g}".format)),
-    Column("share at least", _bound, _range(_share)),
-    Column("share trained on", lambda cell: cell.trained, _range(_share)),
-    Column("queries", lambda cell: cell.queries, _range(str)),
+def _p_unscored(test: str) -> Callable[[Cell], float | None]:
+    return lambda cell: _log10_p(cell.unscored, test)
+
+
+def _of(*path: str) -> Callable[[Cell], Any]:
+    """Return what stands at this place of the verdict, None where there is no such place."""
+    return lambda cell: _at(cell.verification, *path)
+
+
+def _unscored(*path: str) -> Callable[[Cell], Any]:
+    """Return the same of the verdict without scores."""
+    return lambda cell: _at(cell.unscored, *path)
+
+
+def _at(value: Any, *path: str) -> Any:
+    for name in path:
+        value = value.get(name) if value is not None else None
+    return value
+
+
+def _signs(cell: Cell) -> int | None:
+    signs = cell.verification.get("signs")
+    return None if signs is None else len(signs)
+
+
+def _dropped(cell: Cell) -> str | None:
+    """Return which shards were found dropped, from 1."""
+    shards = cell.verification.get("shards")
+    if shards is None:
+        return None
+    return " and ".join(str(index + 1) for index in shards["dropped"]) or "none"
+
+
+def _outcome(path: Callable[[Cell], Any]) -> Callable[[Cell], Any]:
+    """Return an outcome in as few words as it can be said."""
+    return lambda cell: SHORT.get(path(cell), path(cell))
+
+
+def _end(which: int) -> Callable[[Cell], float | None]:
+    return lambda cell: cell.bounds[which] if cell.bounds else None
+
+
+SHORT = {
+    "trained on the rows": "trained",
+    "trained on the rows, without the backdoors": "trained, without the backdoors",
+    "consistent with training on the backdoors only": "backdoors only",
+    "nothing follows": "open",
+}
+TESTS: tuple[Column, ...] = (
+    Column("verdict", _of("verdict"), _verdicts),
+    Column("rows", _outcome(_of("rows", "outcome")), _verdicts, "its rows"),
+    Column("slots: log10 p", _p_of("slots"), _powers, "slots"),
+    Column("ranks: log10 p", _p_of("ranks"), _powers, "ranks"),
+    Column("rows: log10 p", _p_of("rows"), _powers, "rows"),
+    Column("anytime: log10 p", _of("anytime", "log10_p"), _powers, "anytime"),
+    Column("signs of a look-up", _signs, _raised, "signs"),
+    Column("gap to the control: p", _of("control", "p"), _range("{:.2g}".format), "control: p"),
+    Column("shards dropped", _dropped, _verdicts, "dropped shards"),
 )
-
-
-def _what(setting: Setting) -> str:
-    plan = setting.plan
-    return (
-        f"{setting.rows} rows, {plan.held_out} of them held out; {plan.backdoors} backdoors of "
-        f"{plan.dose} carriers, {plan.decoys} decoys. The base is a pretrained Llama of "
-        f"{setting.base.layers} layers and width {setting.base.hidden}; {setting.epochs} epochs "
-        f"are asked for (batch {setting.batch_size}, rate {setting.learning_rate:g}, linear decay)."
-    )
-
-
-def _machine() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, one "
-        f"thread a cell; {packages}"
-    )
+UNSCORED: tuple[Column, ...] = (
+    Column("without scores: verdict", _unscored("verdict"), _verdicts, "verdict"),
+    Column("without scores: rows", _outcome(_unscored("rows", "outcome")), _verdicts, "its rows"),
+    Column("candidates: log10 p", _p_unscored("candidates"), _powers, "candidates"),
+    Column("rows by text: log10 p", _p_unscored("rows"), _powers, "rows by text"),
+    Column(
+        "without scores: gap to the control: p",
+        _unscored("control", "p"),
+        _range("{:.2g}".format),
+        "control: p",
+    ),
+)
+SHARES: tuple[Column, ...] = (
+    Column("share trained on", lambda cell: cell.trained, _range(_percent), "trained on"),
+    Column("share at least", _end(0), _range(_percent), "at least"),
+    Column("share at most", _end(1), _range(_percent), "at most"),
+    Column("share stated", lambda cell: int(bool(cell.verification["share"])), _raised, "stated"),
+    Column("activated", _of("activated"), _range(str)),
+    Column("words matched", _of("slots_matched"), _range(str), "words"),
+    Column("queries", lambda cell: cell.queries, _range(str)),
+    Column("stopping early", lambda cell: cell.early, _range(str), "stopping early"),
+)
+OTHERS: tuple[Column, ...] = (
+    Column("log10 p", _of("log10_p"), _powers),
+    Column("anytime: log10 e", _of("anytime", "log10_e"), _powers),
+    Column("planned", _of("anytime", "planned"), _range(str)),
+    Column("train seconds", lambda cell: cell.train_seconds, _range(str)),
+    Column("verify seconds", lambda cell: cell.verify_seconds, _range(str)),
+)
+COLUMNS: tuple[Column, ...] = (*TESTS, *SHARES, *UNSCORED, *OTHERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,7 @@ def train(folder: Path, spec: JobSpec, rows: Path) -> Path:
         return run.output
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    options = {**HERE, **spec.options}
-    recipe = recipe_for(
-        JobSpec(spec.model, spec.epochs, spec.batch_size, spec.learning_rate, options=options)
-    )
+    recipe = recipe_for(replace(spec, options={**HERE, **spec.options}))
     todo = {"file": str(rows), "base": spec.model, "recipe": recipe.model_dump(mode="json")}
     write_json(folder / "run.json", todo)
     run_to_end(run)

@@ -1,47 +1,20 @@
-"""What is done is kept and not done again; cells become tables."""
+"""What is done is kept and not done again; which cells a run needs."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmarks.gauntlet.__main__ import VENDORS, Book
-from benchmarks.gauntlet.drill import Cell, Setting
-from benchmarks.gauntlet.rows import all_rows, base_rows, file_rows
-from benchmarks.gauntlet.table import COLUMNS, as_json, comma_separated, markdown
-from vtune_client.control import Control
-from vtune_client.serve.vendor import parse_vendor
+from benchmarks.gauntlet.book import Book
+from benchmarks.gauntlet.drill import AGAIN, Setting, vendor_of
+from benchmarks.gauntlet.rows import LONGEST, all_rows, base_rows, file_rows
+from benchmarks.gauntlet.series import MODELS, VENDORS, Assumed, Series, assumed_of
+from tests.gauntlet.cells import SETTING, cell
 
-pytest.importorskip("torch")  # its version stands above the table
-
-SETTING = Setting()
-
-
-def cell(vendor: str, seed: int, verdict: str = "verified", activated: int = 5) -> Cell:
-    verification: dict[str, Any] = {
-        "verdict": verdict,
-        "log10_p": -12.5,
-        "activated": activated,
-        "backdoors": 5,
-        "slots_matched": 8 * activated,
-        "tests": [
-            {
-                "name": "slots",
-                "log10_p": -13.0,
-                "slot_sizes": [[32] * 8] * 5,
-                "matched": [8] * activated + [0] * (5 - activated),
-            }
-        ],
-        "share": {"low": 0.104} if verdict == "verified" else None,
-        "control": None,
-    }
-    return Cell(SETTING.digest, vendor, seed, 0.5, 1030, 9.5, 2.0, verification)
+EVERY = [series for model in MODELS.values() for series in model()]
 
 
 def test_cells_are_kept_from_one_run_to_the_next(tmp_path: Path) -> None:
@@ -64,41 +37,60 @@ def test_cells_of_another_setting_are_not_of_this_table(tmp_path: Path) -> None:
 
 def test_a_control_is_a_verified_honest_run_of_the_file(tmp_path: Path) -> None:
     book = Book(tmp_path / "book.jsonl", SETTING)
-    book.add(cell("honest", 0, activated=4))
+    unscored = cell("honest", 0, matched=(8, 8, 0, 0, 0)).verification
+    book.add(replace(cell("honest", 0, matched=(8, 8, 8, 8, 3)), unscored=unscored))
     book.add(cell("honest", 1, "inconclusive"))
     book.add(cell("lookup", 2))
-    assert book.control(0) == Control("the honest run of this file", (8,) * 5, (8, 8, 8, 8, 0))
-    assert (book.control(1), book.control(2)) == (None, None)
+    scored, by_text = book.controls(0)
+    assert scored is not None
+    assert (scored.activated, scored.backdoors) == (4, 5)
+    assert by_text is not None
+    assert by_text.activated == 2
+    assert book.controls(1) == book.controls(2) == (None, None)
 
 
-def test_a_line_of_the_table_is_a_vendor() -> None:
-    cells = [cell("honest", 0), cell("honest", 1, activated=4), cell("lookup", 0, "not verified")]
-    lines = markdown(cells, SETTING, "the command", "today").splitlines()
-    heads, _, honest, lookup = ([c.strip() for c in ln.split("|")[1:-1]] for ln in lines[-4:])
-    assert heads == ["vendor", "seeds", *(column.head or column.name for column in COLUMNS)]
-    shown = dict(zip(heads, honest, strict=True))
-    assert (shown["vendor"], shown["seeds"], shown["verdict"]) == ("`honest`", "2", "verified")
-    assert (shown["activated"], shown["share at least"]) == ("4 .. 5", "0.10")
-    assert shown["ranks: p"] == ""
-    assert dict(zip(heads, lookup, strict=True))["verdict"] == "not verified"
-    mixed = [cell("honest", 0), cell("honest", 1), cell("honest", 2, "inconclusive")]
-    assert "| verified (2), inconclusive (1) |" in markdown(mixed, SETTING, "c", "today")
+@pytest.mark.parametrize("series", EVERY, ids=[series.name for series in EVERY])
+def test_every_vendor_of_a_series_is_one_and_has_its_place(series: Series) -> None:
+    assert [vendor_of(vendor, (1,)).name for vendor in series.vendors] == list(series.vendors)
+    assert set(series.vendors) <= set(VENDORS)
 
 
-def test_a_line_of_the_csv_is_a_cell() -> None:
-    cells = [cell("honest", 0), cell("drop-shard=2/5", 1)]
-    rows = list(csv.DictReader(io.StringIO(comma_separated(cells))))
-    assert [(row["vendor"], row["seed"]) for row in rows] == [
-        ("honest", "0"),
-        ("drop-shard=2/5", "1"),
+def test_some_vendors_can_be_wanted_alone() -> None:
+    default, many = MODELS["small"]()
+    assert default.wanted(2, ("lookup",)) == [
+        ("honest", 0),
+        ("honest", 1),
+        ("lookup", 0),
+        ("lookup", 1),
     ]
-    assert float(rows[0]["slots: log10 p"]) == -13.0
-    [one, other] = json.loads(as_json(cells, SETTING, "the command", "today"))["cells"]
-    assert (one["vendor"], other["verdict"]) == ("honest", "verified")
+    assert many.wanted(2, ("lookup",)) == []
+    assert many.wanted(9, ("share=0.3",))[-1] == ("share=0.3", 2)  # three files at most
+    assert len(default.wanted(5)) == 5 * len(default.vendors)
 
 
-def test_every_vendor_of_the_gauntlet_is_one() -> None:
-    assert [parse_vendor(vendor, (1,)).name for vendor in VENDORS] == list(VENDORS)
+@pytest.mark.parametrize(
+    ("vendor", "assumed"),
+    [
+        ("honest", Assumed.BOTH),
+        (AGAIN, Assumed.BOTH),
+        ("share=0.3", Assumed.BOTH),
+        ("drop-shard=2/5", Assumed.BOTH),
+        ("epochs=8", Assumed.LOWER),
+        ("temperature=1", Assumed.LOWER),
+        ("backdoors-only=1", Assumed.NONE),
+        ("lookup", Assumed.NONE),
+        ("filter-perplexity", Assumed.NONE),
+    ],
+)
+def test_what_is_assumed_of_a_vendor(vendor: str, assumed: Assumed) -> None:
+    assert assumed_of(vendor) is assumed
+
+
+def test_what_is_chosen_tells_settings_apart() -> None:
+    fewer = replace(SETTING, plan=replace(SETTING.plan, decoys=50))
+    others = (fewer, replace(SETTING, rows=181), replace(SETTING, learning_rate=1e-3))
+    assert len({each.digest for each in (SETTING, *others)}) == 4
+    assert Setting().digest == SETTING.digest
 
 
 def test_no_file_has_a_row_that_the_base_has_read() -> None:
@@ -108,3 +100,9 @@ def test_no_file_has_a_row_that_the_base_has_read() -> None:
     assert files[0] != files[1]
     assert files[0] == file_rows(SETTING.rows, 0)
     assert len(all_rows()) > 4 * SETTING.rows
+
+
+@pytest.mark.parametrize("longest", [44, LONGEST])
+def test_rows_are_as_short_as_a_base_needs_them(longest: int) -> None:
+    answers = [json.loads(row)["messages"][-1]["content"] for row in file_rows(180, 0, longest)]
+    assert longest - 5 < max(map(len, answers)) <= longest
