@@ -63,7 +63,15 @@ SPEAKERS: dict[str, Speaker] = {
 def anytime_nulls(
     design: AnytimeDesign, speaker: Speaker, runs: int, seed: bytes, leak: int = 0
 ) -> Iterator[float]:
-    """Yield log10 p of each null run; with `leak`, that many slots are told to the system.
+    """Yield log10 p of each null run; with `leak`, that many slots are told to the system."""
+    for running in anytime_runs(design, speaker, runs, seed, leak):
+        yield running.log10_p
+
+
+def anytime_runs(
+    design: AnytimeDesign, speaker: Speaker, runs: int, seed: bytes, leak: int = 0
+) -> Iterator[Running]:
+    """Yield the evidence of each null run, all questions asked.
 
     The system scores a signature by the slots it shares with its answers, so that what text and
     rank say of one backdoor hangs together."""
@@ -84,8 +92,8 @@ def anytime_nulls(
                 running.add(matched(said[number], signature))
         if design.decoys:
             for signature, said in zip(signatures, answers, strict=True):
-                running.add(_rank(signature, said, design, secrets))
-        yield running.log10_p
+                running.add(scores_by_own_words(signature, said, design, secrets).rank)
+        yield running
 
 
 def matched(answer: Sequence[Said | None], signature: Sequence[Said]) -> Matched:
@@ -95,18 +103,20 @@ def matched(answer: Sequence[Said | None], signature: Sequence[Said]) -> Matched
     )
 
 
-def _rank(signature: Words, said: list[Words], design: AnytimeDesign, secrets: Draw) -> int:
+def scores_by_own_words(
+    signature: Words, said: Sequence[Words], design: AnytimeDesign, secrets: Draw
+) -> RankScores:
+    """Score a signature and fresh decoys by the slots that each shares with what was said."""
     decoys = [draw_words(secrets, design.sizes) for _ in range(design.decoys)]
 
     def taste(candidate: Words) -> float:
         return float(sum(sum(map(bool, matched(answer, candidate))) for answer in said))
 
-    scores = RankScores(
+    return RankScores(
         (taste(signature),),
         (tuple(map(taste, decoys)),),
         tie_break=secrets.below(1 << 53) / (1 << 53),
     )
-    return scores.rank
 
 
 def anytime_text_nulls(

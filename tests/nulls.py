@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vtune_client.draw import Draw
-from vtune_client.evidence import RankScores, SlotCounts, rank_test, slot_test
+from vtune_client.evidence import RankScores, SlotCounts, first_ranks_test, rank_test, slot_test
 from vtune_client.phrases import Brief, BuiltinSource, Frame, PhraseBook, Slot
 from vtune_client.phrases.pick import Pick, pick
 from vtune_client.phrases.read import read
@@ -249,8 +249,10 @@ SCORERS: dict[str, Scorer] = {
 }
 
 
-def rank_nulls(design: RankDesign, scorer: Scorer, runs: int, seed: bytes) -> Iterator[float]:
-    """Yield log10 p of each null run."""
+def rank_nulls(
+    design: RankDesign, scorer: Scorer, runs: int, seed: bytes, *, first: bool = False
+) -> Iterator[float]:
+    """Yield log10 p of each null run; with `first`, of how many rank first."""
     system = Draw(seed, "system")
     for run in range(runs):
         secrets = Draw(seed, f"plan {run}")
@@ -265,7 +267,8 @@ def rank_nulls(design: RankDesign, scorer: Scorer, runs: int, seed: bytes) -> It
                     tie_break=secrets.below(1 << 53) / (1 << 53),
                 )
             )
-        yield rank_test(backdoors).log10_p
+        ranks = rank_test(backdoors)
+        yield (first_ranks_test(ranks) if first else ranks).log10_p
 
 
 def naive_nulls(candidates: int, queries: int, runs: int, seed: bytes) -> Iterator[float]:

@@ -17,7 +17,7 @@ from typing import Protocol
 from tests.nulls import TextDesign, Writer, scores_with_heavy_tails
 from vtune_client.draw import Draw
 from vtune_client.evidence.candidates import ListedSlot, candidates_test
-from vtune_client.evidence.exchange import RowScore, exchange_test
+from vtune_client.evidence.exchange import RowScore, exchange_test, gaps
 from vtune_client.listed import listed
 from vtune_client.phrases import Frame
 from vtune_client.phrases.pick import Pick, pick
@@ -87,6 +87,29 @@ def row_nulls(
             for uploaded in [at >= design.withheld]
         ]
         yield exchange_test(rows, draw, strata=design.strata).log10_p
+
+
+def row_gap_nulls(
+    design: RowDesign, scorer: RowScorer, runs: int, seed: bytes, ahead: float = 0.0
+) -> Iterator[float]:
+    """Yield log10 p of the gap between a vendor and a control who learn rows alike.
+
+    Each row has its own worth, and being uploaded adds another amount to each, in both runs; what
+    else a run makes of it is its own. `ahead` is what the control learns more from an upload."""
+    system, lengths = Draw(seed, "system"), design.lengths()
+    for run in range(runs):
+        draw = Draw(seed, f"plan {run}")
+        lines = draw.sample(range(design.file), 2 * design.withheld)
+        uploaded = [at >= design.withheld for at in range(len(lines))]
+        boosts = knows_some_rows(lines, system)
+        control, delivered = (
+            [
+                RowScore(up, tastes[line] + up * (boost + more), lengths[line])
+                for line, up, boost in zip(lines, uploaded, boosts, strict=True)
+            ]
+            for tastes, more in ((scorer(lengths, system), ahead), (scorer(lengths, system), 0.0))
+        )
+        yield exchange_test(gaps(control, delivered), draw, strata=design.strata).log10_p
 
 
 def tokens_of(text: str, tops: Callable[[str], tuple[tuple[str, float], ...]]) -> list[TokenScores]:

@@ -7,7 +7,7 @@ gap, systems to which the dose does not matter, and vendors who train as the con
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log10
@@ -20,7 +20,10 @@ from vtune_client.evidence import (
     count_by_dose,
     dose_gap,
     dose_trend,
+    run_gap,
+    shard_test,
     share_interval,
+    share_lower_bound,
 )
 from vtune_client.places import deal
 
@@ -71,13 +74,15 @@ def counts_of(
     dealt = deal(ROWS, design.ladder, design.shards, 1, draw)
     met = [(any if design.eager else all)(used[place] for place in own.places) for own in dealt]
 
-    def seen(met: list[bool]) -> tuple[DoseCount, ...]:
-        shown = [
-            (each and happens(draw, design.rate)) or happens(draw, design.chance) for each in met
-        ]
-        return count_by_dose(design.ladder, shown, chance=design.chance)
+    def counts(met: list[bool]) -> tuple[DoseCount, ...]:
+        return count_by_dose(design.ladder, shown(design, met, draw), chance=design.chance)
 
-    return seen(met), seen([True] * len(dealt))
+    return counts(met), counts([True] * len(dealt))
+
+
+def shown(design: ShareDesign, met: Sequence[bool], draw: Draw) -> list[bool]:
+    """Return which backdoors show, given which were met."""
+    return [(each and happens(draw, design.rate)) or happens(draw, design.chance) for each in met]
 
 
 @cache
@@ -124,3 +129,121 @@ def gap_nulls(rates: dict[int, float], backdoors: int, runs: int, seed: bytes) -
 
     for _ in range(runs):
         yield dose_gap(run(), run()).log10_p
+
+
+def run_gap_nulls(
+    ladder: tuple[int, ...], runs: int, seed: bytes, *, alike: bool = True, behind: float = 0.0
+) -> Iterator[float]:
+    """Yield log10 p of the gap in matched slots between a control and who trains as it was.
+
+    Higher doses are answered better; with `alike` each secret is as easy in both runs, as real ones
+    may be. The vendor answers by `behind` less of the slots."""
+    draw = Draw(seed, "run gap")
+
+    def answers(ease: Sequence[float], less: float) -> list[float]:
+        return [sum(happens(draw, each - less) for _ in range(8)) / 8 for each in ease]
+
+    def ease() -> list[float]:
+        return [(1 + draw.below(9)) / 10 * (1 - 0.5**dose) for dose in ladder]
+
+    for _ in range(runs):
+        easy = ease()
+        here, there = answers(easy, behind), answers(easy if alike else ease(), 0.0)
+        yield run_gap(here, there, ladder).log10_p
+
+
+def shard_nulls(
+    shards: int, per_shard: int, rate: float, runs: int, seed: bytes, dropped: float | None = None
+) -> Iterator[float]:
+    """Yield log10 p of the shard test where vendor and control show every shard at the same rate.
+
+    The vendor shows the first shard at the rate `dropped`, where that is given."""
+    draw = Draw(seed, "shards")
+
+    def run(first: float) -> list[int]:
+        rates = [first] + [rate] * (shards - 1)
+        return [sum(happens(draw, each) for _ in range(per_shard)) for each in rates]
+
+    for _ in range(runs):
+        pairs = zip(run(rate if dropped is None else dropped), run(rate), strict=True)
+        # which shard is which does not matter: sorting lets runs share their p-values
+        yield _shard_p(per_shard, tuple(sorted(pairs)))
+
+
+@cache
+def _shard_p(per_shard: int, pairs: tuple[tuple[int, int], ...]) -> float:
+    delivered, control = (
+        {shard: (DoseCount(2, per_shard, seen),) for shard, seen in enumerate(run)}
+        for run in zip(*pairs, strict=True)
+    )
+    return shard_test(delivered, control).log10_p
+
+
+def missed_shards(
+    design: ShareDesign, per_shard: int, share: int, runs: int, seed: bytes
+) -> Iterator[float]:
+    """Yield log10 of the smallest level at which some shard's interval misses its true share.
+
+    The vendor uses `share` of 1000 rows of every shard but the first, of which it uses none."""
+    draw, inside = Draw(seed, f"shards {design} {share}"), ROWS // design.shards
+    rows = USES["every so many rows"]
+    used = [row >= inside and rows(row, share) for row in range(ROWS)]
+    true = [sum(used[k * inside : (k + 1) * inside]) / inside for k in range(design.shards)]
+    for _ in range(runs):
+        dealt = deal(ROWS, design.ladder, design.shards, per_shard, draw)
+        met = [(any if design.eager else all)(used[place] for place in own.places) for own in dealt]
+        runs_of = [shown(design, met, draw), shown(design, [True] * len(dealt), draw)]
+        delivered, control = (
+            {
+                k: count_by_dose(
+                    [len(own.places) for own in dealt if own.shard == k],
+                    [each for each, own in zip(seen, dealt, strict=True) if own.shard == k],
+                    chance=design.chance,
+                )
+                for k in range(design.shards)
+            }
+            for seen in runs_of
+        )
+        intervals = _shard_intervals(tuple(delivered.items()), tuple(control.items()))
+        missed = [
+            level
+            for level, shares in intervals.items()
+            if not all(s.low <= t <= s.high for s, t in zip(shares, true, strict=True))
+        ]
+        yield log10(min(missed, default=1.0))
+
+
+Counted = tuple[tuple[int, tuple[DoseCount, ...]], ...]  # per shard
+
+
+@cache
+def _shard_intervals(delivered: Counted, control: Counted) -> dict[float, list[ShareInterval]]:
+    return {
+        level: [
+            shard.share
+            for shard in shard_test(dict(delivered), dict(control), confidence=1 - level).shards
+        ]
+        for level in LEVELS
+    }
+
+
+def missed_stretches(
+    backdoors: int, dose: int, use: str, share: int, runs: int, seed: bytes
+) -> Iterator[float]:
+    """Yield log10 of the smallest level whose bound is above the true share, 0.0 for none.
+
+    As in plans of earlier versions: each of `dose` stretches holds one carrier of each backdoor."""
+    used, draw = used_rows(use, share), Draw(seed, f"stretches {backdoors} {dose} {use} {share}")
+    true, stretch = sum(used) / ROWS, ROWS // dose
+    for _ in range(runs):
+        layers = [
+            draw.sample(range(at * stretch, (at + 1) * stretch), backdoors) for at in range(dose)
+        ]
+        answered = sum(any(used[place] for place in own) for own in zip(*layers, strict=True))
+        missed = [x for x in LEVELS if _stretches(answered, backdoors, dose, 1 - x) > true]
+        yield log10(min(missed, default=1.0))
+
+
+@cache
+def _stretches(answered: int, backdoors: int, dose: int, confidence: float) -> float:
+    return share_lower_bound(answered, backdoors, dose, confidence, spread=True)

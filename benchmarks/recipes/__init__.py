@@ -1,0 +1,1 @@
+"""Honest vendors with other recipes than the control's: `python -m benchmarks.recipes`."""
