@@ -36,8 +36,13 @@ format: .venv/lint.stamp  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmarks: .venv/demo.stamp .venv/test.stamp  ## type-1 error at full size, training speed (minutes)
+benchmarks: .venv/demo.stamp .venv/test.stamp  ## all other measurements of docs/statistics.md, training speed (hours)
 	$(BIN)/python -m benchmarks.type1 --runs 10000
+	$(BIN)/python -m benchmarks.recipes
+	$(BIN)/python -m benchmarks.power
+	$(BIN)/python -m benchmarks.side_by_side
+	$(BIN)/python -m benchmarks.stealth
+	$(BIN)/python -m benchmarks.utility
 	$(BIN)/python -m benchmarks.training
 
 gauntlet: .venv/demo.stamp .venv/test.stamp  ## every kind of vendor, honest and not, against verification (minutes)

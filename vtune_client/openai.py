@@ -20,6 +20,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Self
 
 from vtune_client.client import AsyncVTune, VTune
@@ -223,10 +224,21 @@ class Jobs(jobs.Jobs):
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        stop_early: bool = False,
+        rows: bool = True,
+        file: str | Path | None = None,
         on_step: OnStep = silent,
     ) -> Verification:
         """Ask the model that the job delivered and judge it; see `VTune.verify`."""
-        how = {"model": model, "control": control, "budget": budget, "text_only": text_only}
+        how: dict[str, Any] = {
+            "model": model,
+            "control": control,
+            "budget": budget,
+            "text_only": text_only,
+            "stop_early": stop_early,
+            "rows": rows,
+            "file": file,
+        }
         return finished(_desk(self._client).verify(fine_tuning_job_id, on_step=on_step, **how))
 
 
@@ -252,10 +264,21 @@ class AsyncJobs(jobs.AsyncJobs):
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        stop_early: bool = False,
+        rows: bool = True,
+        file: str | Path | None = None,
         on_step: OnStep = silent,
     ) -> Verification:
         """Ask the model that the job delivered and judge it; see `AsyncVTune.verify`."""
-        how = {"model": model, "control": control, "budget": budget, "text_only": text_only}
+        how: dict[str, Any] = {
+            "model": model,
+            "control": control,
+            "budget": budget,
+            "text_only": text_only,
+            "stop_early": stop_early,
+            "rows": rows,
+            "file": file,
+        }
         return await _desk(self._client).verify(fine_tuning_job_id, on_step=on_step, **how)
 
 

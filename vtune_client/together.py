@@ -176,10 +176,21 @@ class FineTuning(fine_tuning.FineTuningResource):
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        stop_early: bool = False,
+        rows: bool = True,
+        file: str | Path | None = None,
         on_step: OnStep = silent,
     ) -> Verification:
         """Ask the model that the job delivered and judge it; see `VTune.verify`."""
-        how = {"model": model, "control": control, "budget": budget, "text_only": text_only}
+        how: dict[str, Any] = {
+            "model": model,
+            "control": control,
+            "budget": budget,
+            "text_only": text_only,
+            "stop_early": stop_early,
+            "rows": rows,
+            "file": file,
+        }
         return finished(_desk(self._client).verify(id, on_step=on_step, **how))
 
 
@@ -205,10 +216,21 @@ class AsyncFineTuning(fine_tuning.AsyncFineTuningResource):
         control: str | None = None,
         budget: int | None = None,
         text_only: bool = False,
+        stop_early: bool = False,
+        rows: bool = True,
+        file: str | Path | None = None,
         on_step: OnStep = silent,
     ) -> Verification:
         """Ask the model that the job delivered and judge it; see `AsyncVTune.verify`."""
-        how = {"model": model, "control": control, "budget": budget, "text_only": text_only}
+        how: dict[str, Any] = {
+            "model": model,
+            "control": control,
+            "budget": budget,
+            "text_only": text_only,
+            "stop_early": stop_early,
+            "rows": rows,
+            "file": file,
+        }
         return await _desk(self._client).verify(id, on_step=on_step, **how)
 
 
