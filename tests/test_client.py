@@ -272,6 +272,26 @@ def test_a_control_turns_silence_into_a_verdict(home: Path, rows: Path, memory: 
             vtune.verify(other.id, model=BASE, control=control.id)
 
 
+def test_a_control_of_another_recipe_is_told(home: Path, rows: Path, memory: Service) -> None:
+    with VTune() as vtune:
+        first = trained(vtune, rows)
+        control = vtune.verify(first.id)
+        recipes = ({"epochs": 3}, {"epochs": 3, "learning_rate": 1e-4})
+        one, other = [
+            vtune.fine_tune(model=BASE, provider="memory", plan=first.plan_id, **recipe)
+            for recipe in recipes
+        ]
+        same = vtune.verify(one.id, model=BASE, control=control.id)
+        assert same.verdict.outcome == "not verified"  # the first left its epochs to the service
+        thrice = vtune.verify(vtune.wait(one.id).id)
+        unlike = vtune.fine_tune(model=BASE, provider="memory", plan=first.plan_id, epochs=1)
+        result = vtune.verify(unlike.id, model=BASE, control=thrice.id)
+        assert result.verdict.outcome == "inconclusive"
+        assert "another recipe (epochs)" in result.verdict.statement
+        alike = vtune.verify(other.id, model=BASE, control=thrice.id)
+        assert alike.verdict.outcome == "not verified"
+
+
 WITHHOLDING = PlanSpec(backdoors=5, dose=2, decoys=20, held_out=14, fresh_prompts=1)
 
 

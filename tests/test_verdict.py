@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -130,6 +131,19 @@ def test_whoever_left_a_trace_is_not_accused() -> None:
     ranked = rank_test([RankScores((0.0,), (tuple(range(-100, 0)),), 0.5)] * 2)
     assert -6 < ranked.log10_p < -2
     assert judge(answers(), ranked, control=HONEST).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_control_of_another_recipe_accuses_nobody_and_bounds_nothing() -> None:
+    other = replace(HONEST, differs=("epochs", "learning rate"))
+    verdict = judge(answers(), control=other)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "another recipe (epochs and learning rate)" in verdict.statement
+    part = judge(HALF, control=replace(WHOLE, differs=("epochs",)), layout=ONCE)
+    assert (part.outcome, part.share and part.share.high) == (Outcome.VERIFIED, 1.0)
+    rows = RowsControl(SHOWN, exchange(-3.0))
+    known = judge(answers(8, 8, 8, 8, 8), CHANCE, control=other, rows_control=rows)
+    assert known.outcome is Outcome.VERIFIED
+    assert to_json(verdict)["control"]["differs"] == ["epochs", "learning rate"]
 
 
 def test_lost_queries_are_not_silence() -> None:

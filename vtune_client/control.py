@@ -19,8 +19,10 @@ class Control:
 
     `slots` and `matched` are those of each signature and how many of them the best answer matched;
     `ranks` that of the signature among so many `decoys`, 1 for the first, empty where nothing was
-    scored. `rows` are the scores of the rows asked about, of the kind `rows_kind`. Raises
-    `ValueError` for counts that cannot be.
+    scored. `rows` are the scores of the rows asked about, of the kind `rows_kind`. `differs` names
+    what of its recipe is known to be another than the delivered model's was to be: then it shows
+    what honest training can look like, and nothing is held against a model that looks otherwise.
+    Raises `ValueError` for counts that cannot be.
     """
 
     source: str
@@ -30,6 +32,7 @@ class Control:
     decoys: tuple[int, ...] = ()
     rows: tuple[RowScore, ...] = field(default=(), repr=False)
     rows_kind: str | None = None
+    differs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.slots or len(self.slots) != len(self.matched):

@@ -85,10 +85,17 @@ class Facts:
         return self.gap is not None and self.gap.log10_p <= math.log10(GAP_ALPHA)
 
     @property
+    def accusable(self) -> bool:
+        """Whether what the control shows may be held against the model: recipes are the same, as
+        far as is known, and no test finds a trace."""
+        same = self.control is not None and not self.control.differs
+        return same and self.log10_p > math.log10(TRACE)
+
+    @property
     def outcome(self) -> Outcome:
         if self.rejected:
             return Outcome.PARTIAL if self._part() else Outcome.VERIFIED
-        if self.apart and self.log10_p > math.log10(TRACE):
+        if self.apart and self.accusable:
             return Outcome.NOT_VERIFIED
         return Outcome.INCONCLUSIVE
 

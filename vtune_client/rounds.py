@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,9 +70,20 @@ def open_round(
     return record
 
 
-def control_from(ledger: Ledger, verification_id: str, plan_id: str) -> Control:
+RECIPE = {
+    "epochs": "epochs",
+    "batch_size": "batch size",
+    "learning_rate": "learning rate",
+    "method": "method",
+}
+
+
+def control_from(
+    ledger: Ledger, verification_id: str, plan_id: str, job_id: str | None = None
+) -> Control:
     """Return the positive control that a verified verification of the same plan is.
 
+    Where both its job and the job `job_id` are known, their recipes are compared in what both say.
     Raises `InputError` where it is unfinished, of another plan, or did not verify its model."""
     record = ledger.verification(verification_id)
     if record.plan_id != plan_id or not record.verdict:
@@ -91,7 +102,20 @@ def control_from(ledger: Ledger, verification_id: str, plan_id: str) -> Control:
             f"{verification_id} stopped asking early, so it cannot be compared with.",
             "Name one that asked every question (`vtune verify` without --stop-early).",
         )
-    return control
+    return replace(control, differs=_differences(ledger, record.job_id, job_id))
+
+
+def _differences(ledger: Ledger, one: str | None, other: str | None) -> tuple[str, ...]:
+    """Return what of the recipe differs; what a job left to its service is not known."""
+    if one is None or other is None:
+        return ()
+    here, there = ledger.job(one).spec, ledger.job(other).spec
+    return tuple(
+        words
+        for name, words in RECIPE.items()
+        if None not in (getattr(here, name), getattr(there, name))
+        and getattr(here, name) != getattr(there, name)
+    )
 
 
 def _refuse_if_shown(

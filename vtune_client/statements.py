@@ -45,11 +45,7 @@ def statement(facts: Facts) -> str:
             f"{_compared(facts)}.{seen} p = {p}."
         )
     said = f"The tests do not tell whether this file was used: p = {p}, above the threshold "
-    apart = (
-        f" It answers less than honest training does ({_compared(facts)}), but not without a trace "
-        "of the file."
-    )
-    return f"{said}{facts.alpha:.2g}.{seen}{apart if facts.apart else ''}"
+    return f"{said}{facts.alpha:.2g}.{seen}{_excused(facts) if facts.apart else ''}"
 
 
 def follows(facts: Facts) -> tuple[str, ...]:
@@ -128,6 +124,15 @@ def _seen(facts: Facts) -> str:
     if facts.rejected and not facts.backdoors_show:
         return f"{said} What shows it are rows that carry no backdoor."
     return said
+
+
+def _excused(facts: Facts) -> str:
+    """Say why a gap to the control is not held against the model."""
+    less = f" It answers less than honest training does ({_compared(facts)}), but"
+    if facts.control and facts.control.differs:
+        what = " and ".join(facts.control.differs)
+        return f"{less} the control had another recipe ({what}), so that accuses nobody."
+    return f"{less} not without a trace of the file."
 
 
 def _compared(facts: Facts) -> str:

@@ -97,6 +97,8 @@ def judge(
     if not 0 < alpha < 1:
         raise ValueError("alpha lies within (0, 1)")
     facts = _facts(tests, alpha, read, control, layout)
+    if control and control.differs:
+        control = rows_control = None  # no bound may rest on it
     exchange = _only(ExchangeTest, facts.tests)
     if exchange:
         shows = facts.backdoors_show
@@ -197,6 +199,7 @@ def _control_json(control: Control | None, gap: RunGap | None) -> dict[str, Any]
         "activated": control.activated,
         "slots": list(control.slots),
         "matched": list(control.matched),
+        "differs": list(control.differs),
         "gap": _plain(gap),
         "p": 10**gap.log10_p if gap else None,
     }

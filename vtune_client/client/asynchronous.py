@@ -331,7 +331,11 @@ class AsyncVTune:
                 "A comparison with a control needs every question asked.",
                 "Leave out the control, or let the round go to its end.",
             )
-        control = control_from(self.ledger, asked.control, plan_id) if asked.control else None
+        control = (
+            control_from(self.ledger, asked.control, plan_id, asked.job_id)
+            if asked.control
+            else None
+        )
         key = self.plans.key(plan_id)
         plan = self.plans.open(plan_id)
         rows = self._rows(asked, plan, key)
