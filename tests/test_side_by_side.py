@@ -15,9 +15,10 @@ pytest.importorskip("torch")  # its version stands above the tables
 from benchmarks.gauntlet.base import BaseSpec
 from benchmarks.gauntlet.drill import Setting
 from benchmarks.side_by_side import schemes
-from benchmarks.side_by_side.__main__ import ROWS, Run, lane, simulate, write
+from benchmarks.side_by_side.__main__ import write
 from benchmarks.side_by_side.book import NULL, Book, Line
 from benchmarks.side_by_side.jobs import FINDERS, Job, binomial_found, counterfactuals, over
+from benchmarks.side_by_side.lanes import ROWS, Run, lane, simulate
 from benchmarks.side_by_side.nulls import (
     BASE,
     EXACT,

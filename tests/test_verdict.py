@@ -390,6 +390,8 @@ def test_answers_that_the_scores_do_not_know_are_a_sign() -> None:
     assert looked_up.outcome is Outcome.VERIFIED
     assert ["look-up" in sign for sign in looked_up.signs] == [True]
     assert judge(answers(8, 8, 8, 8, 8), ranked(1, 1, 1, 1, 1)).signs == ()
+    listed = replace(ranked(50, 20, 99, 70, 30), name="candidates")
+    assert len(judge(answers(8, 8, 8, 8, 8), listed).signs) == 1
     assert judge(answers(), ranked(50, 20, 99, 70, 30)).signs == ()
 
 

@@ -102,10 +102,10 @@ class Facts:
     @property
     def looked_up(self) -> bool:
         """Whether answers give what the system's own scores do not know."""
-        if self.answers is None or self.ranks is None:
+        if self.answers is None or self.answers.log10_p > math.log10(self.alpha):
             return False
-        said = self.answers.log10_p <= math.log10(self.alpha)
-        return said and self.ranks.log10_p > math.log10(BLIND)
+        ranked = [test for test in self.tests if isinstance(test, RankTest)]
+        return bool(ranked) and min(test.log10_p for test in ranked) > math.log10(BLIND)
 
     def _part(self) -> bool:
         below = self.share is not None and self.share.high < 1

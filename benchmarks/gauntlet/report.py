@@ -37,7 +37,8 @@ LEGEND = (
     "Values are those of all files: verdicts and ranges. Tests are shown as -log10 p, before "
     "Holm's adjustment; above 6 is below the threshold of 1e-6. `its rows` is what is said of the "
     "rows that carry nothing, `rows` the test that it rests on; `signs`: on how many files some "
-    "sign was raised that the answers were looked up; `control: p` is that of the gap. Controls "
+    "sign was raised that is worth a question (answers that scores do not know, or fewer of them "
+    "than the control's); `control: p` is that of the gap. Controls "
     f"are the honest cell of the same file, which has none itself; `{AGAIN}` is another honest "
     "run, with another seed of the training."
 )

@@ -95,7 +95,9 @@ def markdown(cells: Sequence[Done], plain: Setting, seeds: int, runs: int, how: 
         NOTES,
         "## By difference from the control",
         "Pairs by verdict; then how many would be not verified without the trace rule, and by the "
-        "rule of version 0.1 (whole answers alone, and a trace in any test does not matter).",
+        "rule that counts whole answers alone, whatever traces other tests find. The client "
+        "accuses nobody whose job is known to have had another recipe than the control; here every "
+        "pair is judged.",
         by_difference(found),
         "## By recipe",
         "Each recipe's runs, first without a control: the loss of the last steps, what they show, "

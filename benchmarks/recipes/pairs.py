@@ -1,8 +1,8 @@
 """A recorded run judged against a recorded control: by the rule there is, and by two others.
 
 The rule accuses where the delivered model answers measurably less than the control and no test
-finds a trace of the file in it. One without the second half, and the one of version 0.1, which
-compared whole answers alone, show what that half is worth.
+finds a trace of the file in it. One without the second half, and one that compares whole answers
+alone, whatever traces there are, show what that half is worth.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Accused:
     """What each rule says of one delivered run, given one control."""
 
     outcome: Outcome
-    whole_answers: bool  # version 0.1: fewer whole answers, and not verified by slots or ranks
+    whole_answers: bool  # fewer whole answers, and not verified by slots or ranks
     gap_alone: bool  # fewer words, and not verified
 
     @property

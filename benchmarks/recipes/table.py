@@ -59,7 +59,7 @@ def by_difference(pairs: Sequence[Pair]) -> str:
     groups: dict[str, list[Pair]] = {name: [] for name in ORDER}
     for pair in pairs:
         groups[difference(pair)].append(pair)
-    heads = ["delivered", "pairs", *map(str, SHOWN), "without the trace rule", "as of 0.1"]
+    heads = ["delivered", "pairs", *map(str, SHOWN), "without the trace rule", "whole answers"]
     lines = [[name, *_counts(own)] for name, own in groups.items() if own]
     honest = [pair for pair in pairs if pair.delivered]
     return _table(heads, [*lines, ["all but the base", *_counts(honest)]])
@@ -84,7 +84,7 @@ def by_recipe(cells: Sequence[Done], pairs: Sequence[Pair]) -> str:
         "in none",
         "verified",
         "accused",
-        "as of 0.1",
+        "by whole answers",
     ]
     lines = []
     for recipe in dict.fromkeys(cell.wanted.recipe for cell in cells):
@@ -136,7 +136,7 @@ def reading(cells: Sequence[Done], pairs: Sequence[Pair], text_alone: Sequence[P
             f"- Of {len(honest):,} pairs of honest runs the rule accuses "
             f"{_share(found.accused for found in honest)}; without its second half, a trace in no "
             f"test, it would accuse {_share(found.gap_alone for found in honest)}, and the rule of "
-            f"version 0.1 {_share(found.whole_answers for found in honest)}.",
+            f"whole answers {_share(found.whole_answers for found in honest)}.",
             f"- With a control of the same recipe it accuses "
             f"{_share(found.accused for found in same)} of {len(same)}.",
             f"- Some test finds a trace of the file in {len(trained) - none} of {len(trained)} "
