@@ -10,12 +10,11 @@ from dataclasses import asdict, replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import beta, binom, chi2, fisher_exact, hypergeom
+from scipy.stats import beta, binom, chi2
 
 from vtune_client.evidence import (
     RankScores,
     SlotCounts,
-    activation_gap,
     first_ranks_test,
     holm,
     rank_test,
@@ -338,19 +337,6 @@ def test_impossible_shares_are_refused(bad: tuple[int, int, int, float]) -> None
         share_lower_bound(*bad)
 
 
-@pytest.mark.parametrize("run", [(0, 5, 5, 5), (1, 5, 5, 5), (3, 20, 17, 19), (5, 5, 0, 5)])
-def test_gap_equals_fishers_exact_test(run: tuple[int, int, int, int]) -> None:
-    activated, probed, control_activated, control = run
-    table = [
-        [activated, probed - activated],
-        [control_activated, control - control_activated],
-    ]
-    exact = fisher_exact(table, alternative="less").pvalue
-    assert activation_gap(*run) == pytest.approx(exact, rel=1e-9)
-    drawn = hypergeom(probed + control, activated + control_activated, probed)
-    assert activation_gap(*run) == pytest.approx(drawn.cdf(activated), rel=1e-9)
-
-
 @pytest.mark.parametrize("first", range(6))
 def test_first_ranks_are_counted(first: int) -> None:
     sizes = [3, 3, 9, 99, 99]
@@ -366,10 +352,3 @@ def test_first_ranks_are_counted(first: int) -> None:
             )
     assert 10**test.log10_p == pytest.approx(tail)
     assert (test.name, test.statistic) == ("first ranks", first)
-
-
-def test_impossible_gaps_are_refused() -> None:
-    with pytest.raises(ValueError, match="cannot have 6 of 5"):
-        activation_gap(0, 5, 6, 5)
-    with pytest.raises(ValueError, match="cannot have 0 of 0"):
-        activation_gap(0, 0, 5, 5)

@@ -19,13 +19,14 @@ from vtune_client.control import Control, control_of
 from vtune_client.draw import Draw
 from vtune_client.evidence import (
     AnytimeTest,
+    DoseCount,
     ExchangeTest,
     RankTest,
     RowsControl,
     RowScore,
     SlotTest,
     Stakes,
-    activation_gap,
+    dose_gap,
     exchange_test,
     gaps,
     holm,
@@ -90,7 +91,8 @@ def judged(control: Verdict, delivered: Verdict, doses: Sequence[int]) -> Accuse
         rows_control=rows_control(run, delivered),
     ).outcome
     earlier = holm({t.name: t.log10_p for t in tests if t.name.startswith(("slots", "ranks"))})
-    p = activation_gap(slots.activated, slots.probed, run.activated, run.backdoors)
+    whole = [DoseCount(1, each.backdoors, each.activated) for each in (slots, run)]
+    p = 10 ** dose_gap(whole[:1], whole[1:]).log10_p
     gap = run_gap(slots.shares, run.shares, doses)
     adjusted = holm({test.name: test.log10_p for test in tests})
     return Accused(

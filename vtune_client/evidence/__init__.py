@@ -11,7 +11,7 @@ for all backdoors before anything is scored (scoring shows it the true signature
 the true signature stands at a random place among its decoys in what is sent.
 """
 
-from vtune_client.evidence.bounds import activation_gap, share_lower_bound
+from vtune_client.evidence.bounds import share_lower_bound
 from vtune_client.evidence.candidates import ListedSlot, candidates_test
 from vtune_client.evidence.evalues import (
     Matched,
@@ -73,7 +73,6 @@ __all__ = [
     "SlotTest",
     "Stakes",
     "TrendTest",
-    "activation_gap",
     "backdoor_log10_e",
     "candidates_test",
     "count_by_dose",

@@ -1,4 +1,4 @@
-"""What activations say beyond yes or no: a share of the rows, a distance from a control."""
+"""What activations say beyond yes or no where carriers stand in stretches: a share of the rows."""
 
 from __future__ import annotations
 
@@ -45,24 +45,6 @@ def share_lower_bound(
         return 0.0
     seen = (lowest - lucky) / (1 - lucky)
     return seen if spread else -math.expm1(math.log1p(-seen) / dose)
-
-
-def activation_gap(activated: int, probed: int, control_activated: int, control: int) -> float:
-    """Return p for "the delivered model activates no less than the control does".
-
-    Fisher's exact test, one-sided: the probability, all activations being dealt at random over both
-    runs, that no more than `activated` of the `probed` delivered ones get one. Raises `ValueError`
-    for counts that cannot be.
-    """
-    _check_counts(activated, probed)
-    _check_counts(control_activated, control)
-    together = activated + control_activated
-    fewest = max(0, together - control)
-    ways = sum(
-        math.comb(probed, k) * math.comb(control, together - k)
-        for k in range(fewest, activated + 1)
-    )
-    return ways / math.comb(probed + control, together)
 
 
 def _check_counts(some: int, of: int) -> None:

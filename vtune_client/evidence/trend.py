@@ -101,8 +101,8 @@ def dose_gap(
     Fisher's exact test, one-sided, stratified by dose: given how many were seen in both runs
     together at each dose, the sum over doses of those seen in the delivered run is a sum of
     independent hypergeometric counts; its tail is counted in whole numbers. Doses that only one run
-    has say nothing; lost backdoors are left out. One dose gives `activation_gap`. Raises
-    `ValueError` where no dose is common to both.
+    has say nothing; lost backdoors are left out. Raises `ValueError` where no dose is common to
+    both.
     """
     pairs = [
         (here, there)
