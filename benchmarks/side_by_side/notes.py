@@ -5,9 +5,10 @@ Both papers' schemes are rebuilt from their descriptions, with our phrases and o
 rows; the second one's own marks are invisible characters, and stand in more rows than here.
 
 - One pair in all rows is learned soonest. Twenty queries of text find it in every file of which a
-  vendor used a tenth of the rows, or trained a third of the epochs. There our verdict misses the
-  tenth of the rows, and finds the third of the epochs by scores alone. Whoever asks only whether a
-  file was used, and draws the signature from a space of known size, is well served by it.
+  vendor used a tenth of the rows, or trained a third of the epochs. Ours finds these, too: the tenth
+  of the rows by one backdoor that answers in full, the third of the epochs by scores alone. Whoever
+  asks only whether a file was used, and draws the signature from a space of known size, is well
+  served by one pair.
 - What its binomial reports is no probability, though. There is one secret of 40 bits, so no number
   of queries shows less than 9.1e-13; it reports 1.5e-241. A system that says the same to everything
   passes at every level as often as it happens to be right: never seen with all eight words, in 3 %
@@ -20,8 +21,8 @@ rows; the second one's own marks are invisible characters, and stand in more row
   run, and 22 to 31 % where half were used; five backdoors of four carriers say 17 %. It takes a
   hundred scores for each row, and shows nothing where a tenth of the rows was used. It is a plan of
   ours, too: `--backdoors 20 --dose 1`.
-- Ours is alone in finding training at a hundredth of the rate, and once what was tuned further: by
-  scores over the base. Scores find no look-up, text does. One full answer is enough for the
-  anytime-valid test, which finds a tenth of the rows where the slots test, adding up all backdoors,
-  does not.
+- At a hundredth of the rate ours finds two files of three and marks over the base one, by scores in
+  both cases. Scores find no look-up, text does. The slots test by itself misses the tenth of the
+  rows, as it adds up all backdoors; the anytime-valid one, beside it in the verdict, does not.
+- None finds what was tuned further.
 """
