@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny
 from tests.cli.conftest import Cli
 
 
@@ -16,6 +17,20 @@ def test_a_ladder_says_how_many_carriers_each_backdoor_has(
     assert (ran.json["backdoors"], ran.json["carriers"]) == (5, 14)
     one = cli("plant", rows, "--doses", 3, "--shards", 1, "--per-shard", 1, "--format", "json")
     assert (one.json["backdoors"], one.json["carriers"]) == (1, 3)
+
+
+def test_backdoors_go_by_the_rows_unless_they_are_chosen(
+    cli: Cli, home: Path, tmp_path: Path
+) -> None:
+    many = tiny.write_rows(tmp_path / "many.jsonl", 2000)
+
+    def planted(*options: object) -> tuple[int, int]:
+        data = cli("plant", many, *options, "--format", "json").json
+        return data["backdoors"], data["carriers"]
+
+    assert planted() == planted("--hold-out", 30) == (25, 40)
+    assert planted("--backdoors", 5) == (5, 20)
+    assert planted("--dose", 2) == (5, 10)
 
 
 def test_stealth_is_one_option_and_keeps_what_is_chosen_beside_it(
