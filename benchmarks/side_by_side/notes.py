@@ -5,10 +5,10 @@ Both papers' schemes are rebuilt from their descriptions, with our phrases and o
 rows; the second one's own marks are invisible characters, and stand in more rows than here.
 
 - One pair in all rows is learned soonest. Twenty queries of text find it in every file of which a
-  vendor used a tenth of the rows, or trained a third of the epochs. Ours finds these, too: the tenth
-  of the rows by one backdoor that answers in full, the third of the epochs by scores alone. Whoever
-  asks only whether a file was used, and draws the signature from a space of known size, is well
-  served by one pair.
+  vendor used a tenth of the rows, or trained a third of the epochs. Ours finds these, too: the
+  tenth of the rows by one backdoor that answers in full, the third of the epochs by scores alone.
+  Whoever asks only whether a file was used, and draws the signature from a space of known size, is
+  well served by one pair.
 - What its binomial reports is no probability, though. There is one secret of 40 bits, so no number
   of queries shows less than 9.1e-13; it reports 1.5e-241. A system that says the same to everything
   passes at every level as often as it happens to be right: never seen with all eight words, in 3 %
