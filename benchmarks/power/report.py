@@ -152,8 +152,8 @@ def reading(runs: Sequence[Run]) -> Iterator[str]:
     text, ranks, either = (sum(run.verified[at] for run in parts) for at in range(3))
     yield (
         f"Of {len(parts)} models trained on a part of the rows, {text} are verified by text, "
-        f"{ranks} by ranks and {either} by either; counting the backdoors that rank first, which "
-        f"`vtune verify` does not do, would verify {sum(run.firsts for run in parts)}."
+        f"{ranks} by ranks and {either} by either; counting the backdoors that rank first, as "
+        f"`vtune verify` does besides, verifies {sum(run.firsts for run in parts)}."
     )
     controls = controls_of(runs)
     controlled = [run for run in parts if (run.design, run.seed) in controls]
