@@ -374,7 +374,7 @@ def test_rows_that_an_honest_run_knows_and_this_one_does_not_make_it_a_part() ->
         said, CHANCE, layout=doses, control=HONEST, rows_control=RowsControl(SHOWN, exchange(-3.0))
     )
     assert found.outcome is Outcome.PARTIAL
-    assert "backdoors only, or on a part" in found.statement
+    assert "backdoors only, on a part" in found.statement
     assert any(each.startswith("Unless the vendor picked") for each in found.follows)
     too_close = RowsControl(SHOWN, exchange(-1.0))
     near = judge(said, CHANCE, layout=doses, control=HONEST, rows_control=too_close)

@@ -31,7 +31,7 @@ BLIND = 0.05
 
 
 class Outcome(StrEnum):
-    """What a verdict says. PARTIAL: verified, and by a control not on the whole file."""
+    """What a verdict says. PARTIAL: verified, and it shows less of the file than a control does."""
 
     VERIFIED = "verified"
     PARTIAL = "partial"

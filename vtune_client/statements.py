@@ -31,7 +31,7 @@ def statement(facts: Facts) -> str:
     p, seen = format_p(facts.log10_p), _seen(facts)
     if facts.outcome is Outcome.PARTIAL:
         return (
-            "Information from this file reached the served system, but not all of it was used: "
+            "Information from this file reached the served system, but less of it than "
             f"{_missing(facts)}.{seen} p = {p}."
         )
     if facts.outcome is Outcome.VERIFIED:
@@ -147,19 +147,18 @@ def _compared(facts: Facts) -> str:
 
 
 def _missing(facts: Facts) -> str:
-    """Say in what way a model that met the file has not met all of it."""
+    """Say what shows in the control and not in the model."""
     source = facts.control.source if facts.control else "the control"
     if facts.share and facts.share.high < 1:
         return (
-            f"at most {_percent_up(facts.share.high)} of its rows, compared with {source} "
-            f"({facts.share.confidence:.0%} confidence)"
+            f"{source} shows: at most {_percent_up(facts.share.high)} of its rows were used, if it "
+            f"was trained as that was ({facts.share.confidence:.0%} confidence)"
         )
     if facts.shards and facts.shards.dropped:
-        return f"{_named(facts.shards.dropped)} of the file is used less than in {source}"
+        return f"{source} shows: fewer backdoors of {_named(facts.shards.dropped)} of the file"
     return (
-        "rows that carry no backdoor are known no better than rows it never saw, unlike in "
-        f"{source}, which is consistent with training on the backdoors only, or on a part of the "
-        "rows"
+        f"{source} shows: rows that carry no backdoor are known no better than rows it never saw. "
+        "Training on the backdoors only, on a part of the rows, or for less long all look like this"
     )
 
 
