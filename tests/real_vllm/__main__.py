@@ -135,7 +135,7 @@ def faults(found: dict[str, Any]) -> list[str]:
     checks = {
         "The adapter is not verified.": tuned["verdict"] == "verified",
         f"Its log10 p is above {LOG10_P:g}.": tuned["log10_p"] <= LOG10_P,
-        "Its signatures were not ranked.": len(tuned["tests"]) == 2,
+        "Its signatures were not ranked.": any("ranks" in test["name"] for test in tuned["tests"]),
         "The base is verified.": base["verdict"] in ("not verified", "inconclusive"),
         "A score is not that of the tokens.": found["gap"] < NEAR,
         "An adapter is still loaded.": found["left"] == [SERVED],
