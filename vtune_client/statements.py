@@ -55,7 +55,7 @@ def follows(facts: Facts) -> tuple[str, ...]:
     if facts.outcome is Outcome.NOT_VERIFIED and facts.control:
         return (
             "The delivered model answers its backdoors far less than "
-            f"{facts.control.source}, run with the same plan and recipe, and shows no trace of the "
+            f"{facts.control.source}, of the same plan and recipe, and shows no trace of the "
             "file otherwise.",
         )
     proved = [
