@@ -79,6 +79,15 @@ CASES = (
     Case("small", "a Llama of 3 layers, trained in full until every backdoor answers"),
     Case("small-gentle", "the same, trained gently", epochs=4, rate=1e-3),
     Case(
+        "sparse",
+        "the same as gently, on a file of which fewer rows carry",
+        rows=690,
+        plan=PlanSpec(backdoors=5, dose=4, held_out=90),
+        epochs=4,
+        rate=1e-3,
+        again=False,
+    ),
+    Case(
         "smollm2",
         "SmolLM2-135M with the demo's recipe (LoRA of rank 16 on the upper half)",
         model="smollm2-135m-instruct",
