@@ -46,7 +46,7 @@ benchmarks: .venv/demo.stamp .venv/test.stamp  ## all other measurements of docs
 	$(BIN)/python -m benchmarks.training
 
 gauntlet: .venv/demo.stamp .venv/test.stamp  ## every kind of vendor, honest and not, against verification (minutes)
-	$(BIN)/python -m benchmarks.gauntlet
+	$(BIN)/python -m benchmarks.gauntlet --seeds 5
 
 clean:  ## remove the virtual environments
 	$(PYTHON) -c "import shutil; [shutil.rmtree(each, ignore_errors=True) for each in ('.venv', '.venv-vllm')]"
