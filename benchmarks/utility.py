@@ -16,7 +16,6 @@ import itertools
 import json
 import math
 import os
-import platform
 import shlex
 import statistics
 import sys
@@ -25,7 +24,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ import click
 from benchmarks.gauntlet.base import BaseSpec, base_at
 from benchmarks.gauntlet.rows import base_rows, file_rows
 from benchmarks.gauntlet.training import train
+from benchmarks.machine import machine
 from vtune_client.dataset import check
 from vtune_client.home import cache
 from vtune_client.phrases import BuiltinSource
@@ -44,7 +43,6 @@ from vtune_client.provider import JobSpec
 from vtune_client.vault import RootKey
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("vtune-client", "torch", "transformers")
 WITHHELD, BARE = "withheld rows", "uploaded rows that carry nothing"
 KINDS = (WITHHELD, BARE)
 PLANTED, PLAIN, AGAIN, BASE = "planted", "plain", "plain, another seed", "base"
@@ -352,12 +350,12 @@ def main(seeds: int, names: tuple[str, ...], processes: int, results: Path) -> N
     when = datetime.now(UTC).date().isoformat()
     every = sorted(_latest(path), key=lambda each: (each.case, each.seed))
     results.mkdir(exist_ok=True)
-    text = markdown(every, CASES, f"`{command}`, {when}. {_machine()}.")
+    text = markdown(every, CASES, f"`{command}`, {when}. {machine('a file')}.")
     (results / "utility.md").write_text(text, encoding="utf-8")
     record = {
         "command": command,
         "date": when,
-        "machine": _machine(),
+        "machine": machine("a file"),
         "files": [asdict(each) for each in every],
     }
     (results / "utility.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -367,14 +365,6 @@ def main(seeds: int, names: tuple[str, ...], processes: int, results: Path) -> N
 def _latest(path: Path) -> list[Measured]:
     """Return the last that was measured of each file: earlier ones had another plan or recipe."""
     return list({(found.case, found.seed): found for found in recorded(path)}.values())
-
-
-def _machine() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, one "
-        f"thread a file; {packages}"
-    )
 
 
 if __name__ == "__main__":

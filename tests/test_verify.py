@@ -73,6 +73,22 @@ class Bench:
         )
 
 
+def recorded(plan: Plan, plan_id: str) -> PlanRecord:
+    """The plan as the ledger keeps it, under this id."""
+    return PlanRecord(
+        id=plan_id,
+        created=0.0,
+        key_id="key",
+        source="rows.jsonl",
+        source_sha256=plan.source_sha256,
+        rows=plan.rows,
+        backdoors=plan.spec.backdoors,
+        carriers=plan.spec.carriers,
+        bits=plan.bits,
+        sealed=seal(KEY, dump_plan(plan), purpose=plan.id),
+    )
+
+
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, bytes]:
     folder = tmp_path_factory.mktemp("planted")
@@ -89,20 +105,7 @@ def bench(tmp_path: Path, planted: tuple[Plan, bytes]) -> Iterator[Bench]:
     service.learn("tuned", content)
     with Ledger(tmp_path) as ledger:
         for plan_id in (plan.id, "plan-1"):
-            ledger.add_plan(
-                PlanRecord(
-                    id=plan_id,
-                    created=0.0,
-                    key_id="key",
-                    source="rows.jsonl",
-                    source_sha256=plan.source_sha256,
-                    rows=plan.rows,
-                    backdoors=SPEC.backdoors,
-                    carriers=SPEC.carriers,
-                    bits=plan.bits,
-                    sealed=seal(KEY, dump_plan(plan), purpose=plan.id),
-                )
-            )
+            ledger.add_plan(recorded(plan, plan_id))
         yield Bench(plan, ledger, service)
 
 

@@ -11,19 +11,18 @@ import pytest
 
 from tests import tiny
 from tests.memory import BASE, MemoryEndpoint, Service
-from tests.test_verify import KEY, SCORED, TEXT, Bench
+from tests.test_verify import KEY, SCORED, TEXT, Bench, recorded
 from vtune_client.dataset import Prompt, check
 from vtune_client.draw import Draw
 from vtune_client.errors import BudgetError
 from vtune_client.evidence import RowsOutcome
 from vtune_client.held_out import AskedRow, rows_to_ask
-from vtune_client.ledger import Ledger, PlanRecord
+from vtune_client.ledger import Ledger
 from vtune_client.phrases import BuiltinSource
-from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan
+from vtune_client.plan import Plan, PlanSpec, draw_plan
 from vtune_client.plant import plant
 from vtune_client.provider import Answer, Decoding, TokenScores
 from vtune_client.rounds import control_from
-from vtune_client.vault import seal
 from vtune_client.verdict import Outcome
 
 SPEC = PlanSpec(backdoors=5, dose=2, decoys=40, held_out=30, fresh_prompts=1)
@@ -72,20 +71,7 @@ def bench(tmp_path: Path, planted: tuple[Plan, tuple[AskedRow, ...], bytes]) -> 
     lines = content.splitlines()
     service.learn("carriers", b"\n".join(line for line in lines if not _is_bare(line, bare)))
     with Ledger(tmp_path) as ledger:
-        ledger.add_plan(
-            PlanRecord(
-                id=plan.id,
-                created=0.0,
-                key_id="key",
-                source="rows.jsonl",
-                source_sha256=plan.source_sha256,
-                rows=plan.rows,
-                backdoors=SPEC.backdoors,
-                carriers=SPEC.carriers,
-                bits=plan.bits,
-                sealed=seal(KEY, dump_plan(plan), purpose=plan.id),
-            )
-        )
+        ledger.add_plan(recorded(plan, plan.id))
         yield Bench(plan, ledger, service)
 
 

@@ -36,7 +36,7 @@ from vtune_client.dataset import (
 from vtune_client.draw import Draw
 from vtune_client.errors import InputError
 from vtune_client.places import reservoir
-from vtune_client.plan import Plan
+from vtune_client.plan import Plan, stream
 from vtune_client.plant import changed
 from vtune_client.vault import RootKey
 
@@ -77,7 +77,7 @@ def rows_to_ask(plan: Plan, path: Path, key: RootKey, *, most: int = MOST) -> tu
     `path` is the user's own file. Reads it twice, holding only drawn rows. Raises `InputError`
     where it is not that file, and `NoRowsLeft` where either kind has no row left.
     """
-    draw = Draw(key.derive("plan"), "rows to ask")
+    draw = stream(key, "rows to ask")
     drawn = _draw_rows(plan, path, min(most, len(plan.held_out)) * _SPARE, draw)
     met = Counter(_wordings(path, {_wording(prompt_of(row)) for row in drawn}))
     asked = {_wording(prompt) for each in plan.backdoors for prompt in (*each.own, *each.fresh)}

@@ -17,11 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 
-from vtune_client.draw import Draw
 from vtune_client.evidence.candidates import ListedSlot
 from vtune_client.phrases.frame import Frame, words_at, words_of
 from vtune_client.phrases.read import opening, slot_places
-from vtune_client.plan import Plan
+from vtune_client.plan import Plan, stream
 from vtune_client.provider import Answer, TokenScores
 from vtune_client.vault import RootKey
 
@@ -36,7 +35,7 @@ def listed_slots(
     Which answers count is fixed before any of them is seen; at least one, with its `tokens`.
     """
     chosen = plan.backdoors[backdoor]
-    draw = Draw(key.derive("plan"), f"ties in the slots of backdoor {backdoor}")
+    draw = stream(key, f"ties in the slots of backdoor {backdoor}")
     per_answer = [listed(chosen.frame, answer.tokens) for answer in answers]
     return tuple(
         ListedSlot(

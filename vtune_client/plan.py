@@ -110,28 +110,28 @@ def draw_plan(
     holding only drawn rows in memory. Raises `InputError` where it has too few rows that can carry,
     where the phrase source has nothing usable for it, or where the file has changed meanwhile.
     """
-    phrases = phrasing(summary, spec, source, _stream(key, "own phrases"))
+    phrases = phrasing(summary, spec, source, stream(key, "own phrases"))
     picks = pick(
         phrases.book,
-        _stream(key, "phrases"),
+        stream(key, "phrases"),
         spec.backdoors,
         frames=wanted(spec, phrases.book.signatures, spec.frames),
         trigger_frames=wanted(spec, phrases.book.triggers, spec.trigger_frames),
     )
     # Frames go to the backdoors in turn; dealing them again makes doses and shards independent.
-    picks = tuple(_stream(key, "doses").sample(picks, len(picks)))
+    picks = tuple(stream(key, "doses").sample(picks, len(picks)))
     rows = AbleRows(summary.path, room(picks, max_row_tokens, model))
     able = sum(1 for _ in rows)
     eligible = _eligible(rows, able, spec, phrases)
-    places = _draw_places(able, eligible, spec, _stream(key, "places"))
+    places = _draw_places(able, eligible, spec, stream(key, "places"))
     drawn = _fetch(rows, places, summary)
-    pool = _fresh_pool(rows, places, drawn, spec, _stream(key, "fresh prompts"))
+    pool = _fresh_pool(rows, places, drawn, spec, stream(key, "fresh prompts"))
     if not (pool or spec.own_prompts):
         raise InputError(
             "Every prompt of the file is also one of a carrier row, so none is left to ask.",
             "Ask prompts of carrier rows too, or add rows with other prompts.",
         )
-    picking = _stream(key, "prompts")
+    picking = stream(key, "prompts")
     backdoors = tuple(
         _backdoor(chosen, [drawn[place] for place in own], inside, pool, spec, picking)
         for chosen, own, inside in zip(picks, places.carriers, places.shards, strict=True)
@@ -159,17 +159,17 @@ def lineup(plan: Plan, backdoor: int, key: RootKey) -> tuple[list[str], int]:
     is asked to score them all cannot tell it by the order."""
     candidates = decoys(
         plan.backdoors[backdoor].frame,
-        _stream(key, f"decoys of backdoor {backdoor}"),
+        stream(key, f"decoys of backdoor {backdoor}"),
         plan.spec.decoys,
     )
-    place = _stream(key, f"place of backdoor {backdoor}").below(len(candidates) + 1)
+    place = stream(key, f"place of backdoor {backdoor}").below(len(candidates) + 1)
     candidates.insert(place, plan.backdoors[backdoor].signature)
     return candidates, place
 
 
 def tie_break(backdoor: int, key: RootKey) -> float:
     """Return a draw uniform on [0, 1) that decides this backdoor's ties."""
-    return _stream(key, f"ties of backdoor {backdoor}").below(1 << 53) / (1 << 53)
+    return stream(key, f"ties of backdoor {backdoor}").below(1 << 53) / (1 << 53)
 
 
 def token_of(plan_id: str, job_id: str) -> str:
@@ -177,7 +177,8 @@ def token_of(plan_id: str, job_id: str) -> str:
     return hashlib.sha256(f"vtune token {plan_id} {job_id}".encode()).hexdigest()[:24]
 
 
-def _stream(key: RootKey, label: str) -> Draw:
+def stream(key: RootKey, label: str) -> Draw:
+    """Return the draws of a plan that go by this name; each name has a stream of its own."""
     return Draw(key.derive("plan"), label)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vtune_client.control import Control
-from vtune_client.draw import Draw
 from vtune_client.evidence import (
     ExchangeTest,
     RankScores,
@@ -30,7 +29,7 @@ from vtune_client.evidence import (
 from vtune_client.held_out import AskedRow
 from vtune_client.listed import listed_slots
 from vtune_client.phrases.read import read
-from vtune_client.plan import Backdoor, Plan, tie_break
+from vtune_client.plan import Backdoor, Plan, stream, tie_break
 from vtune_client.probe import Probe
 from vtune_client.provider import Answer
 from vtune_client.vault import RootKey
@@ -97,7 +96,7 @@ def trend_of(plan: Plan, slots: SlotTest, key: RootKey) -> TrendTest | None:
     """Test whether higher doses show more; None where there is one dose."""
     if len(set(plan.spec.ladder)) < 2:
         return None
-    return dose_trend(plan.spec.ladder, slots.shares, _stream(key, "doses dealt anew"))
+    return dose_trend(plan.spec.ladder, slots.shares, stream(key, "doses dealt anew"))
 
 
 @dataclass(frozen=True)
@@ -173,9 +172,5 @@ def _matches(plan: Plan, backdoor: int, readings: Sequence[str | None]) -> int:
 
 
 def _rows_found(kind: str, scores: Sequence[RowScore], key: RootKey) -> RowsFound:
-    test = exchange_test(scores, _stream(key, "relabellings"), name=kind)
+    test = exchange_test(scores, stream(key, "relabellings"), name=kind)
     return RowsFound(kind, tuple(scores), test)
-
-
-def _stream(key: RootKey, label: str) -> Draw:
-    return Draw(key.derive("plan"), label)

@@ -25,11 +25,11 @@ from benchmarks.gauntlet.table import (
     UNSCORED,
     comma_separated,
     log10_p,
-    machine,
     markdown,
     plain,
     table_of,
 )
+from benchmarks.machine import machine
 
 PASSED = ("verified", "partial")
 NOTES: tuple[str, ...] = ()  # sentences about the tables that no rule below would find

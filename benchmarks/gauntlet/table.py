@@ -10,16 +10,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from benchmarks.gauntlet.drill import Cell
-
-PACKAGES = ("vtune-client", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -70,15 +66,6 @@ def plain(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         **{column.name: column.of(cell) for column in COLUMNS},
     }
-
-
-def machine() -> str:
-    """Return what the numbers were made with."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, one "
-        f"thread a cell; {packages}"
-    )
 
 
 def log10_p(cell: Cell, test: str) -> float | None:

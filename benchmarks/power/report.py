@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 
+from benchmarks.machine import PACKAGES, machine
 from benchmarks.power.arithmetic import DECOYS, PROMPTS, SHARES, Power
 from benchmarks.power.design import ALPHA, CONFIDENCE, Design
 from benchmarks.power.ladders import LadderPower
@@ -18,7 +17,6 @@ from vtune_client.amount import TAU
 from vtune_client.evidence import sees
 from vtune_client.recommend import recommended
 
-PACKAGES = ("vtune-client", "torch", "transformers")
 FILES = (200, 2000, 3000, 4000, 10_000)  # rows, for which a plan is recommended
 MODELS = {
     "any": "One used carrier is enough: a backdoor answers if any of its carriers was used",
@@ -53,7 +51,7 @@ def markdown(found: Found) -> str:
     runs = found.runs
     parts = [
         "# What a plan can tell",
-        f"`{found.command}`, {found.when}. {_machine(bool(runs))}.",
+        f"`{found.command}`, {found.when}. {machine('a model', _packages(runs))}.",
         "How much of the file was used, against the number of backdoors and their dose: 20x4 are "
         f"20 backdoors of 4 carriers each. Verified means p <= {ALPHA:g}; bounds on the share have "
         f"{CONFIDENCE:.0%} confidence; `partial` is a verified model whose upper bound, by an "
@@ -103,7 +101,7 @@ def as_json(found: Found) -> str:
     record = {
         "command": found.command,
         "date": found.when,
-        "machine": _machine(bool(found.runs)),
+        "machine": machine("a model", _packages(found.runs)),
         "scale": asdict(found.scale),
         "arithmetic": [asdict(power) for power in found.powers],
         "ladders": [asdict(power) for power in found.ladders],
@@ -314,10 +312,6 @@ def _up(share: float) -> str:
     return f"{math.ceil(share * 100 - 1e-9) / 100:.2f}"
 
 
-def _machine(trained: bool) -> str:
-    names = PACKAGES if trained else PACKAGES[:1]
-    packages = ", ".join(f"{name} {version(name)}" for name in names)
-    return (
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, one "
-        f"thread a model; {packages}"
-    )
+def _packages(runs: Sequence[Run]) -> Sequence[str]:
+    """Arithmetic needs nothing but this package."""
+    return PACKAGES if runs else PACKAGES[:1]

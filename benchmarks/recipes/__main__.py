@@ -20,9 +20,10 @@ from pathlib import Path
 import click
 
 from benchmarks.gauntlet.drill import Setting
+from benchmarks.machine import machine
 from benchmarks.recipes.cells import Book, Done, Recipe, Wanted, folder_of, run_all
 from benchmarks.recipes.pairs import pairs, traces
-from benchmarks.recipes.table import by_difference, by_recipe, machine, named, reading, setting_of
+from benchmarks.recipes.table import by_difference, by_recipe, named, reading, setting_of
 from vtune_client.home import cache
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from benchmarks.gauntlet.drill import Setting
@@ -13,7 +11,6 @@ from benchmarks.recipes.cells import Done, Recipe
 from benchmarks.recipes.pairs import ALPHA, Pair, traces
 from vtune_client.verdict import Outcome, format_p
 
-PACKAGES = ("vtune-client", "torch", "transformers")
 SAME, BASE = "the same recipe", "the base as it is, for comparison"
 SHOWN = (Outcome.VERIFIED, Outcome.PARTIAL, Outcome.INCONCLUSIVE, Outcome.NOT_VERIFIED)
 
@@ -162,14 +159,6 @@ def setting_of(plain: Setting, seeds: int, runs: int) -> str:
         "rows in another order. Each run is judged by each other run of its file that was "
         "verified, as its control: not verified where the gap to it has p <= 0.01 and no test of "
         f"the model an adjusted p <= 0.01; alpha is {ALPHA:g}."
-    )
-
-
-def machine() -> str:
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return (
-        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, one "
-        f"thread a cell; {packages}"
     )
 
 

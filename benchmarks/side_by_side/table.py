@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from benchmarks.gauntlet.table import machine
+from benchmarks.machine import machine
 from benchmarks.side_by_side.book import NULL, Line
 from benchmarks.side_by_side.notes import NOTES
 from benchmarks.side_by_side.nulls import LEVELS, REAL, SPEAKERS, Tally, added
