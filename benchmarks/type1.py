@@ -33,6 +33,7 @@ from tests.nulls import (
     exceedances,
     naive_nulls,
     rank_nulls,
+    reserve_nulls,
     slot_nulls,
     text_nulls,
 )
@@ -79,6 +80,7 @@ SHARE_DESIGNS = [
     ShareDesign((4,) * 4 + (1,) * 20, shards=4, rate=0.9, eager=False),
     ShareDesign((4,) * 10),
     ShareDesign((12, 6, 3, 2, 1)),
+    ShareDesign((4,) * 5, chance=0.05, besides=(4,) * 5 + (1,) * 20),
 ]
 SHARDED = ShareDesign((2,) * 12, shards=4, rate=0.9, chance=0.02)
 # Rates at which control and vendor show the backdoors, by dose, and how many there are of each.
@@ -173,6 +175,9 @@ def nulls(runs: int) -> Iterator[Null]:
         seed = SEED + f"{TEXT_DESIGN} {name}".encode()
         read = text_nulls(TEXT_DESIGN, writer, runs, seed)
         yield null("slots", str(TEXT_DESIGN), name, runs, read)
+    seed, system = SEED + b"reserve", "says what it was shown of 5 others"
+    shown = reserve_nulls(TEXT_DESIGN, 5, runs, seed)
+    yield null("slots of the reserve", str(TEXT_DESIGN), system, runs, shown)
     for first, ranks in product((False, True), RANK_DESIGNS):
         for name, scorer in SCORERS.items():
             seed = SEED + f"{ranks} {name}".encode()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import memory as memory_service
-from tests import plugins, tiny
+from tests import plugins, postgresql, tiny
 from vtune_client.vault.file_vault import Cost, FileVault
 
 PASSPHRASE = "a passphrase of the tests"
@@ -28,6 +28,12 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _no_ledger_of_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what tests write out of a ledger that whoever runs them shares with others."""
+    monkeypatch.delenv("VTUNE_LEDGER", raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +54,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VTUNE_VAULT", "file")
     monkeypatch.setenv("VTUNE_VAULT_PASSPHRASE", PASSPHRASE)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.Cluster]:
+    """A PostgreSQL server; needs the `postgresql` extra and the server's programs."""
+    pytest.importorskip("psycopg")
+    folder = postgresql.programs()
+    if folder is None:
+        pytest.skip("no PostgreSQL server on this machine")
+    with postgresql.running(folder) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import Connection
+
 from vtune_client.cli import main
 from vtune_client.ledger import Ledger
+from vtune_client.ledger.base import Base
 
 _commit, _replace = Ledger._writing, os.replace
 
@@ -32,10 +34,10 @@ class Executioner:
             os.kill(os.getpid(), signal.SIGKILL)
 
     @contextmanager
-    def commit(self, ledger: Ledger) -> Iterator[sqlite3.Connection]:
+    def commit(self, ledger: Base) -> Iterator[Connection]:
         with _commit(ledger) as connection:
             yield connection
-            ends = connection.execute("SELECT 1 FROM jobs WHERE step = 'done'").fetchone()
+            ends = connection.exec_driver_sql("SELECT 1 FROM jobs WHERE step = 'done'").first()
             self.pass_by("commit", "before")
             if ends:
                 self.pass_by("done", "before")

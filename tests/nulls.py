@@ -184,6 +184,29 @@ def text_nulls(design: TextDesign, writer: Writer, runs: int, seed: bytes) -> It
         yield _slot_p(tuple(sorted(backdoors, key=lambda counts: counts.matches_per_answer)))
 
 
+def reserve_nulls(design: TextDesign, asked: int, runs: int, seed: bytes) -> Iterator[float]:
+    """Yield log10 p of the reserve, at a service that was shown what the plan asked before.
+
+    The design's backdoors are the reserve of a plan with `asked` others; the service answers each
+    with signatures of those."""
+    system, book = Draw(seed, "system"), design.book()
+    for run in range(runs):
+        picks = pick(book, Draw(seed, f"plan {run}"), asked + design.backdoors)
+        shown = [each.signature for each in picks[:asked]]
+        backdoors = [
+            _read_counts(backdoor, book, _repeating(shown), design.queries, system)
+            for backdoor in picks[asked:]
+        ]
+        yield _slot_p(tuple(sorted(backdoors, key=lambda counts: counts.matches_per_answer)))
+
+
+def _repeating(shown: Sequence[str]) -> Writer:
+    def repeats(book: PhraseBook, frame: Frame, trigger: str, draw: Draw) -> str:
+        return draw.choice(shown)
+
+    return repeats
+
+
 _read = functools.lru_cache(maxsize=1000)(read)
 
 

@@ -25,7 +25,7 @@ from vtune_client.evidence import (
     share_interval,
     share_lower_bound,
 )
-from vtune_client.places import deal
+from vtune_client.places import besides, deal
 
 ROWS = 2000
 FINE = 1 << 20
@@ -43,6 +43,7 @@ USES: dict[str, Callable[[int, int], bool]] = {
 class ShareDesign:
     """`ladder` as a plan has it. A backdoor of which all rows were used shows with probability
     `rate`, in the control too; one of which only some were, likewise if `eager`, and otherwise not.
+    With `besides`, the ladder is a plan's reserve (of one dose), and that of the others `besides`.
     """
 
     ladder: tuple[int, ...]
@@ -50,13 +51,20 @@ class ShareDesign:
     rate: float = 1.0
     eager: bool = True
     chance: float = 0.0
+    besides: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        doses = sorted(set(self.ladder), reverse=True)
-        ladder = ", ".join(f"{self.ladder.count(dose)} of dose {dose}" for dose in doses)
+        ladder = doses_of(self.ladder)
+        if self.besides:
+            ladder = f"a reserve of {ladder} beside {doses_of(self.besides)}"
         kept = f", {self.shards} shards" if self.shards else ""
         taking = "any carrier takes" if self.eager else "all carriers take"
         return f"{ladder}{kept}, {taking} at {self.rate:g}, chance {self.chance:g}"
+
+
+def doses_of(ladder: Sequence[int]) -> str:
+    doses = sorted(set(ladder), reverse=True)
+    return ", ".join(f"{ladder.count(dose)} of dose {dose}" for dose in doses)
 
 
 def happens(draw: Draw, probability: float) -> bool:
@@ -71,7 +79,9 @@ def counts_of(
     design: ShareDesign, used: list[bool], draw: Draw
 ) -> tuple[tuple[DoseCount, ...], tuple[DoseCount, ...]]:
     """Return what one vendor, and one control, show of one plan."""
-    dealt = deal(ROWS, design.ladder, design.shards, 1, draw)
+    dealt = deal(ROWS, design.besides or design.ladder, design.shards, 1, draw)
+    if design.besides:
+        dealt = besides(ROWS, dealt, len(design.ladder), design.ladder[0], draw)
     met = [(any if design.eager else all)(used[place] for place in own.places) for own in dealt]
 
     def counts(met: list[bool]) -> tuple[DoseCount, ...]:

@@ -70,7 +70,7 @@ async def test_the_plain_face_works_where_a_loop_is_running(
         assert vtune.verify(job.id).verdict.outcome == "verified"
         with pytest.raises(LedgerError):
             vtune.status("job-unknown")
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of earlier tests may end meanwhile
 
 
 NOTEBOOK = """

@@ -30,8 +30,9 @@ ROOT = Path(__file__).parent.parent
 PLAIN = ("-c", "from vtune_client.cli import main; main()")
 RECIPE = {**tiny.RECIPE, "epochs": 1}
 
-# In `fine-tune`: 1 the plan, 2 the job, 3 planted, 4 uploaded, 5 creating, 6 created.
-JOB_WRITTEN, CREATED = 2, 6
+# In `fine-tune`: 1 the plan, 2 the job, 3 planted, 4 the signer's key, 5 the commitment,
+# 6 uploaded, 7 creating, 8 created.
+JOB_WRITTEN, SIGNED, CREATED = 2, 4, 8
 
 
 def vtune(*arguments: str, kill: tuple[str, int, str] | None = None) -> None:
@@ -122,17 +123,21 @@ def test_killed_before_there_is_a_job_nothing_was_started(
     ("kill", "left"),
     [
         pytest.param(("replace", 2, "after"), ["spool/job.jsonl"], id="planted"),
+        pytest.param(("commit", SIGNED + 1, "before"), ["spool/job.jsonl"], id="not committed to"),
+        pytest.param(("commit", SIGNED + 1, "after"), ["spool/job.jsonl"], id="committed to"),
         pytest.param(
-            ("replace", 3, "before"), ["local/files/.part", "spool/job.jsonl"], id="half uploaded"
+            ("replace", 4, "before"), ["local/files/.part", "spool/job.jsonl"], id="half uploaded"
         ),
         pytest.param(
-            ("commit", 4, "before"), ["local/files/file.jsonl", "spool/job.jsonl"], id="uploaded"
+            ("commit", SIGNED + 2, "before"),
+            ["local/files/file.jsonl", "spool/job.jsonl"],
+            id="uploaded",
         ),
         pytest.param(
-            ("replace", 5, "before"), ["local/files/file.jsonl", "local/runs/.part"], id="half made"
+            ("replace", 6, "before"), ["local/files/file.jsonl", "local/runs/.part"], id="half made"
         ),
         pytest.param(
-            ("replace", 5, "after"), ["local/files/file.jsonl", "local/runs/run"], id="not started"
+            ("replace", 6, "after"), ["local/files/file.jsonl", "local/runs/run"], id="not started"
         ),
         pytest.param(
             ("commit", CREATED, "before"),
@@ -150,6 +155,9 @@ def test_killed_within_a_step_the_job_is_finished_by_wait(
     assert job.step is not Step.CREATED
     vtune("wait", job.id)
     require_one_model(home)
+    with Ledger(home) as ledger:
+        [commitment] = ledger.commitments(job.plan_id)
+    assert commitment.job_id == job.id
 
 
 def lying_about(home: Path) -> list[str]:
@@ -176,6 +184,8 @@ def test_killed_around_every_commit_of_one_job_its_model_is_verified(
         steps.append((job.step, job.file_id is not None))
     assert steps == [
         (Step.UPLOADING, False),
+        (Step.UPLOADING, False),  # the signer's key
+        (Step.UPLOADING, False),  # the commitment
         (Step.UPLOADING, True),
         (Step.CREATING, True),
         (Step.CREATED, True),
@@ -191,7 +201,7 @@ def test_killed_around_every_commit_of_one_job_its_model_is_verified(
 
 
 def test_two_who_wait_after_a_kill_make_one_run(home: Path, start: Callable[..., None]) -> None:
-    start(kill=("commit", 5, "after"))
+    start(kill=("commit", CREATED - 1, "after"))
     command = [sys.executable, *PLAIN, "wait", job_of(home).id]
     both = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
     assert [process.wait(timeout=180) for process in both] == [0, 0]

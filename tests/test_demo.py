@@ -27,7 +27,10 @@ def test_the_rows_are_real_and_the_same_every_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
-def test_the_tuned_model_is_verified_and_the_base_is_not(tiny_model: Path, home: Path) -> None:
+def test_the_tuned_model_is_verified_and_the_base_is_not(
+    tiny_model: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VTUNE_LEDGER", "postgresql://nobody@/of-the-team?host=/nowhere")
     stages: list[str] = []
     demo: Demo = run_demo(
         lambda stage, share: stages.append(stage), model=str(tiny_model), options=tiny.RECIPE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from sqlalchemy import Connection
 
 from tests import tiny
 from tests.simulator import Hurried, Killed, Once, Service, Simulator, Weather, When
@@ -49,10 +49,12 @@ class Mortal(Ledger):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self._connection.execute("PRAGMA synchronous = OFF")
+        connection = self._database.engine.raw_connection()
+        connection.cursor().execute("PRAGMA synchronous = OFF")
+        connection.close()  # back to the pool, where it stays as it is
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[Connection]:
         with super()._writing() as connection:
             yield connection
             self._disturb("before")

@@ -11,7 +11,7 @@ import pytest
 from tests.test_draw import KEY, chi_square
 from vtune_client.draw import Draw
 from vtune_client.evidence import DoseCount, share_at_least, share_lower_bound
-from vtune_client.places import apart, deal, layered, reservoir
+from vtune_client.places import apart, besides, deal, layered, reservoir
 
 
 @pytest.mark.parametrize(("places", "backdoors"), [(range(40), 5), (range(13, 67), 7)])
@@ -52,6 +52,19 @@ def test_what_is_taken_is_left_alone_and_every_place_can_be_used() -> None:
     assert len({place for own in layered(range(12), 4, 3, set(), draw) for place in own}) == 12
     with pytest.raises(ValueError, match="cannot draw 8"):
         layered(range(12), 4, 2, taken, draw)
+
+
+def test_a_reserve_has_layers_of_its_own() -> None:
+    for number in range(20):
+        draw = Draw(KEY, f"reserve {number}")
+        dealt = deal(4000, (2,) * 3 + (1,) * 4, 0, 1, draw)
+        kept = besides(4000, dealt, 4, 2, draw)
+        assert dealt == deal(4000, (2,) * 3 + (1,) * 4, 0, 1, Draw(KEY, f"reserve {number}"))
+        assert len({place for own in (*dealt, *kept) for place in own.places}) == 6 + 4 + 8
+        # a stratum holds one place of each of the two layers
+        strata = Counter(place // 1000 for own in kept for place in own.places)
+        assert strata == dict.fromkeys(range(4), 2)
+    assert besides(4000, dealt, 0, 2, draw) == ()
 
 
 def test_backdoors_are_kept_inside_their_shards() -> None:

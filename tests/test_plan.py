@@ -130,9 +130,9 @@ def test_frames_are_dealt_to_doses_at_random(path: Path) -> None:
 def test_a_plan_sealed_before_there_were_ladders_loads(path: Path) -> None:
     plan = draw(path)
     sealed = json.loads(dump_plan(plan))
-    for name in ("placement", "join", "eligible"):
+    for name in ("placement", "join", "eligible", "first"):
         del sealed[name]
-    for name in ("doses", "shards", "per_shard", *STEALTH):
+    for name in ("doses", "shards", "per_shard", "reserve", *STEALTH):
         del sealed["spec"][name]
     for backdoor in sealed["backdoors"]:
         del backdoor["shard"]
@@ -368,7 +368,7 @@ def test_the_lineup_holds_the_signature_at_its_place(path: Path) -> None:
         candidates, place = lineup(plan, index, KEY)
         assert len(candidates) == 31
         assert candidates[place] == backdoor.signature
-        assert 0 <= tie_break(index, KEY) < 1
+        assert 0 <= tie_break(plan, index, KEY) < 1
         places.append(place)
     assert len(set(places)) > 1
     assert lineup(draw(path, PlanSpec(decoys=0)), 0, KEY)[1] == 0

@@ -30,6 +30,8 @@ def test_every_command_line_parses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "delivered").mkdir()
+    for name in ("train.jsonl", "statement.json", "reveal.json", "audits.toml"):
+        (tmp_path / name).touch()
     context = click.Context(vtune)
     command: click.Command | None = vtune
     words = call[1:]

@@ -42,6 +42,15 @@ def test_by_whole_answers_alone_the_least_certify_little() -> None:
     assert 0.18 < sees(LEAST).low_if_all < 0.19
 
 
+def test_a_reserve_takes_its_carriers_from_the_same_2_percent() -> None:
+    assert recommended(2000, reserve=1) == LEAST
+    assert recommended(4400, reserve=2) == recommended(4400)
+    for rows in range(0, 9000, 111):
+        spec = PlanSpec(by_rows=True, reserve=5).for_rows(rows)
+        assert (spec.ladder[-5:], len(spec.ladder) - spec.backdoors) == ((4,) * 5, 5)
+        assert spec.backdoors == len(LEAST) or spec.carriers <= 0.02 * rows
+
+
 def test_no_file_has_fewer_rows_than_none() -> None:
     with pytest.raises(ValueError, match="negative"):
         recommended(-1)

@@ -170,6 +170,7 @@ DESIGNS = [
     ShareDesign((4,) * 4 + (1,) * 20, shards=4, rate=0.9, eager=False),
     ShareDesign((4,) * 10),
     ShareDesign((12, 6, 3, 2, 1)),
+    ShareDesign((4,) * 5, chance=0.05, besides=(4,) * 5 + (1,) * 20),
 ]
 
 

@@ -21,6 +21,7 @@ from tests.nulls import (
     exceedances,
     naive_nulls,
     rank_nulls,
+    reserve_nulls,
     slot_nulls,
     text_nulls,
 )
@@ -68,6 +69,13 @@ def test_slot_test_keeps_its_level_on_text(system: str) -> None:
     log10_ps = list(text_nulls(design, WRITERS[system], 200, b"text nulls, seeded"))
     assert too_often(log10_ps) == {}
     assert min(log10_ps) < -0.1, "the answers match nothing, so this checks nothing"
+
+
+def test_a_reserve_proves_nothing_of_who_was_shown_the_rest() -> None:
+    design = TextDesign(backdoors=3, candidates=6, queries=2)
+    log10_ps = list(reserve_nulls(design, 5, 400, b"reserve nulls, seeded"))
+    assert too_often(log10_ps) == {}
+    assert exceedances(log10_ps, 0.3) > 0, "the answers match nothing, so this checks nothing"
 
 
 @pytest.mark.parametrize("system", SCORERS)

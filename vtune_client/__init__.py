@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vtune_client.version import __version__
+
 if TYPE_CHECKING:
     from vtune_client.client import AsyncVTune, VTune
     from vtune_client.errors import VTuneError
@@ -29,8 +31,6 @@ __all__ = [
     "Verification",
     "__version__",
 ]
-
-__version__ = "0.1.0"
 
 _HOME = {
     "AsyncVTune": "client",

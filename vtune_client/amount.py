@@ -44,7 +44,7 @@ class Layout:
     @classmethod
     def of(cls, plan: Plan) -> Layout:
         shards = tuple(backdoor.shard for backdoor in plan.backdoors)
-        return cls(plan.spec.ladder, shards, plan.placement == LAYERS, plan.eligible)
+        return cls(plan.doses, shards, plan.placement == LAYERS, plan.eligible)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from vtune_client.plan import Plan, lineup
 from vtune_client.probe import Meter, Q, Query, Sleep, ask, gather, score
 from vtune_client.provider import Answer, Decoding, Endpoint, ScoresNotOffered, TokenScores
 from vtune_client.rounds import SCORES, Round
+from vtune_client.telemetry import span
 
 OnStep = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -23,11 +24,12 @@ OnStep = Callable[[str, int, int], None]  # what, done, of how many
 @asynccontextmanager
 async def acquired(endpoint: Endpoint, model: str) -> AsyncIterator[None]:
     """Release whatever happens: an `acquire` that failed may have started something, too."""
-    try:
-        await endpoint.acquire(model)
-        yield
-    finally:
-        await endpoint.release()
+    with span("serve", model=model):
+        try:
+            await endpoint.acquire(model)
+            yield
+        finally:
+            await endpoint.release()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Asking:
         self, endpoint: Endpoint, queries: Sequence[Q], decoding: Decoding, what: str = "asking"
     ) -> dict[str, Answer]:
         """Return the answers by item."""
-        earlier = {q.item: _answer(self.known[q.item]) for q in queries if q.item in self.known}
+        earlier = {q.item: answer_of(self.known[q.item]) for q in queries if q.item in self.known}
         done = len(earlier)
 
         def keep(query: Q, answer: Answer) -> None:
@@ -156,7 +158,8 @@ def _plain(answer: Answer) -> dict[str, Any]:
     return plain
 
 
-def _answer(plain: Mapping[str, Any]) -> Answer:
+def answer_of(plain: Mapping[str, Any]) -> Answer:
+    """Return the answer that the ledger keeps as a JSON value."""
     tokens = (
         TokenScores(text, logprob, tuple((other, value) for other, value in top))
         for text, logprob, top in plain.get("tokens", ())

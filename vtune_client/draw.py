@@ -8,7 +8,8 @@ more likely than another.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,6 +24,20 @@ class Draw:
         self._key = hmac.digest(key, b"vtune draw\0" + label.encode(), "sha256")
         self._counter = 0
         self._buffer = b""
+
+    @classmethod
+    def opened(cls, stream_key: bytes) -> Draw:
+        """Return the stream that has this `stream_key`, from its beginning."""
+        if len(stream_key) != 32:
+            raise ValueError("the key of a stream has 32 bytes")
+        draw = cls.__new__(cls)
+        draw._key, draw._counter, draw._buffer = bytes(stream_key), 0, b""
+        return draw
+
+    @property
+    def stream_key(self) -> bytes:
+        """What opens this stream, and says nothing of any other one of the same key."""
+        return self._key
 
     def __repr__(self) -> str:
         return "<Draw>"
@@ -59,3 +74,15 @@ class Draw:
             j = i + self.below(len(pool) - i)
             pool[i], pool[j] = pool[j], pool[i]
         return pool[:count]
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Some streams of a key, opened by their labels: what is drawn from them can be drawn again by
+    somebody who does not have the key."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+
+    def stream(self, label: str) -> Draw:
+        """Return the stream from its beginning; `KeyError` where it was not opened."""
+        return Draw.opened(self.keys[label])

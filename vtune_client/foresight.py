@@ -10,7 +10,7 @@ from vtune_client.plan import Plan
 
 def foresight(plan: Plan) -> tuple[str, ...]:
     """Return sentences on what the plan's verdict will be able to tell, and what not."""
-    return (sees(plan.spec.ladder).sentence, *_chosen(plan), _rows(plan))
+    return (sees(plan.asked.doses).sentence, *_chosen(plan), _rows(plan), *_reserve(plan))
 
 
 def _chosen(plan: Plan) -> tuple[str, ...]:
@@ -39,3 +39,13 @@ def _rows(plan: Plan) -> str:
         return f"{said}, and all serve as fresh prompts: none is left to tell the rows by."
     what = "show" if enough else "hint at, but by themselves not prove,"
     return f"{said}: {left} of them are left to {what} that the rows themselves were trained on."
+
+
+def _reserve(plan: Plan) -> tuple[str, ...]:
+    kept = len(plan.in_reserve.backdoors)
+    if not kept:
+        return ()
+    return (
+        f"{kept} backdoors more are kept in reserve: no verification asks them, so they can still "
+        "be asked once the others have been shown to somebody (`vtune reprobe`).",
+    )

@@ -36,9 +36,8 @@ from vtune_client.dataset import (
 from vtune_client.draw import Draw
 from vtune_client.errors import InputError
 from vtune_client.places import reservoir
-from vtune_client.plan import Plan, stream
+from vtune_client.plan import Key, Plan, stream
 from vtune_client.plant import changed
-from vtune_client.vault import RootKey
 
 MOST = 100
 _SPARE = 4  # so many times the rows wanted are drawn, as some are left out again
@@ -71,7 +70,7 @@ class AskedRow:
         return len(self.completion)
 
 
-def rows_to_ask(plan: Plan, path: Path, key: RootKey, *, most: int = MOST) -> tuple[AskedRow, ...]:
+def rows_to_ask(plan: Plan, path: Path, key: Key, *, most: int = MOST) -> tuple[AskedRow, ...]:
     """Return withheld rows and as many uploaded ones, at most `most` of each, in random order.
 
     `path` is the user's own file. Reads it twice, holding only drawn rows. Raises `InputError`

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -37,10 +37,13 @@ from vtune_client.patience import Patience
 from vtune_client.plan import Plan
 from vtune_client.plant import plant, remove
 from vtune_client.provider import Estimate, JobEvent, JobStatus, State, Trainer
+from vtune_client.redaction import redact, redacted, without_prose
+from vtune_client.telemetry import Attributes, count, server_of, span
 
 log = logging.getLogger(__name__)
 
 OnJob = Callable[[Job], None]
+BeforeUpload = Callable[[Job], Awaitable[None]]
 
 
 class JobRunner:
@@ -61,20 +64,30 @@ class JobRunner:
             folder.mkdir(exist_ok=True, mode=0o700)
         self._open_plan = open_plan
 
-    async def submit(self, job: Job, trainer: Trainer) -> Job:
-        """Bring the job to CREATED: plant, upload, create. Picks up wherever it was left."""
-        async with self._alone(job):
-            with _resumable(job):
-                return await self._submit(self._ledger.job(job.id), trainer)
+    async def submit(
+        self, job: Job, trainer: Trainer, before_upload: BeforeUpload | None = None
+    ) -> Job:
+        """Bring the job to CREATED: plant, upload, create. Picks up wherever it was left.
 
-    async def _submit(self, job: Job, trainer: Trainer) -> Job:
+        `before_upload` is awaited when the planted file is there and before it is sent, each time
+        that is tried; where it raises, nothing is sent."""
+        async with self._alone(job):
+            with span("submit", **_about(job)), _resumable(job):
+                return await self._submit(self._ledger.job(job.id), trainer, before_upload)
+
+    async def _submit(self, job: Job, trainer: Trainer, before_upload: BeforeUpload | None) -> Job:
         tried = job.step is Step.CREATING
         if job.step is Step.PLANTING:
             job = self._plant(job)
         if job.step is Step.UPLOADING:
-            job = await self._upload(job, trainer)
+            if before_upload and job.file_id is None:
+                await before_upload(job)
+            with span("upload"):
+                job = await self._upload(job, trainer)
         if job.step is Step.CREATING:
-            job = await self._create(job, trainer, tried=tried)
+            with span("create") as created:
+                job = await self._create(job, trainer, tried=tried)
+                created.set(state=job.state)
         return job
 
     async def wait(
@@ -87,6 +100,14 @@ class JobRunner:
         """Follow the job until it has ended; raise `JobFailed` where it did not succeed.
 
         Raises `NotYet` where it has not ended after `timeout_s`; it is left running."""
+        with span("wait", **_about(job)) as waited:
+            job = await self._follow(job, trainer, on_job, timeout_s)
+            waited.set(state=job.state)
+        return _succeeded(job)
+
+    async def _follow(
+        self, job: Job, trainer: Trainer, on_job: OnJob | None, timeout_s: float | None
+    ) -> Job:
         started = self._patience.now()
         unnamed_since: float | None = None
         while job.step is not Step.DONE:
@@ -105,7 +126,7 @@ class JobRunner:
                 if timeout_s is not None and now - started >= timeout_s:
                     raise _too_long(job, timeout_s)
                 await self._patience.pause(trainer.capabilities.poll_s)
-        return _succeeded(job)
+        return job
 
     async def refresh(self, job: Job, trainer: Trainer) -> Job:
         """Ask the provider once, through network trouble, and write down what it says."""
@@ -114,7 +135,7 @@ class JobRunner:
         remote_id = job.remote_id
 
         async def events() -> list[JobEvent]:
-            return [event async for event in trainer.events(remote_id)]
+            return [_harmless(event) async for event in trainer.events(remote_id)]
 
         with _resumable(job):
             status = await self._patience.through_outages(lambda: trainer.get(remote_id))
@@ -151,28 +172,34 @@ class JobRunner:
         """Keep other processes from driving this job; wait for one that does."""
         lock = FileLock(self._locks / f"{job.id}.lock")
         deadline = self._patience.now() + self._patience.lock_s
-        while not lock.is_locked:
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                if self._patience.now() >= deadline:
-                    raise LedgerError(
-                        f"Another process has been at work on job {job.id} all this time.",
-                        "Wait for it, or stop it and run the command again.",
-                    ) from None
-                await self._patience.pause(0.1)
+        release: Callable[[], None] | None = None
         try:
+            while release is None:
+                with suppress(Timeout):  # of another process on this machine
+                    if not lock.is_locked:
+                        lock.acquire(blocking=False)
+                    release = self._ledger.claim(job.id)  # or on another one, of the same team
+                if release is None:
+                    if self._patience.now() >= deadline:
+                        raise LedgerError(
+                            f"Another process has been at work on job {job.id} all this time.",
+                            "Wait for it, or stop it and run the command again.",
+                        )
+                    await self._patience.pause(0.1)
             yield
         finally:
+            if release is not None:
+                release()
             lock.release()
 
     def _planted(self, job: Job) -> Path:
         return self._spool / f"{job.id}.jsonl"
 
     def _plant(self, job: Job) -> Job:
-        plan = self._open_plan(job.plan_id)
-        source = Path(self._ledger.plan(job.plan_id).source)
-        planted = plant(source, plan, self._planted(job))
+        with span("plant"):
+            plan = self._open_plan(job.plan_id)
+            source = Path(self._ledger.plan(job.plan_id).source)
+            planted = plant(source, plan, self._planted(job))
         return self._ledger.update(job, step=Step.UPLOADING, planted_sha256=planted.sha256)
 
     async def _upload(self, job: Job, trainer: Trainer) -> Job:
@@ -293,13 +320,15 @@ class JobRunner:
         done = status.state.final and (status.state is not State.SUCCEEDED or status.model)
         if done and trainer.capabilities.on_this_disk:
             await self._forget_files(job, trainer)
+        if status.state is not job.state:
+            count("vtune.jobs", provider=job.provider, state=status.state)
         return self._ledger.update(
             job,
             step=Step.DONE if done else job.step,
             state=status.state,
             progress=status.progress,
             model=status.model,
-            error=status.error,
+            error=status.error and redact(status.error),
         )
 
 
@@ -319,6 +348,18 @@ async def _forget(file_id: str, trainer: Trainer) -> None:
         await trainer.clean_up(file_id)
     except (VTuneError, OSError) as error:
         log.warning("the uploaded file %s stays with the provider: %s", file_id, error)
+
+
+def _about(job: Job) -> Attributes:
+    server = server_of(job.connection.get("base_url"))
+    whom: Attributes = {"provider": job.provider, "model": job.spec.model}
+    return {**whom, **server, "job": job.id, "plan": job.plan_id}
+
+
+def _harmless(event: JobEvent) -> JobEvent:
+    """Return the event as it may be kept: a service may say back what it was sent."""
+    data = without_prose(redacted(event.data))
+    return JobEvent(redact(event.id), event.at, redact(event.message), data)
 
 
 def _uploaded(job: Job) -> str:

@@ -20,22 +20,21 @@ from itertools import accumulate, islice
 from vtune_client.evidence.candidates import ListedSlot
 from vtune_client.phrases.frame import Frame, words_at, words_of
 from vtune_client.phrases.read import opening, slot_places
-from vtune_client.plan import Plan, stream
+from vtune_client.plan import Key, Plan, stream
 from vtune_client.provider import Answer, TokenScores
-from vtune_client.vault import RootKey
 
 _START = re.compile(r"[\W_]*([^\W_]+)(.*)", re.DOTALL)
 
 
 def listed_slots(
-    plan: Plan, backdoor: int, answers: Sequence[Answer], key: RootKey
+    plan: Plan, backdoor: int, answers: Sequence[Answer], key: Key
 ) -> tuple[ListedSlot, ...]:
     """Return what the answers to one backdoor list in each of its slots.
 
     Which answers count is fixed before any of them is seen; at least one, with its `tokens`.
     """
     chosen = plan.backdoors[backdoor]
-    draw = stream(key, f"ties in the slots of backdoor {backdoor}")
+    draw = stream(key, f"ties in the slots of backdoor {plan.first + backdoor}")
     per_answer = [listed(chosen.frame, answer.tokens) for answer in answers]
     return tuple(
         ListedSlot(

@@ -16,6 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_base, wait_exponential_jitter
 
 from vtune_client.errors import NetworkError
+from vtune_client.telemetry import count
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class as_told(wait_base):
 def tell(state: RetryCallState) -> None:
     """Log what went wrong and when it is tried again."""
     error = state.outcome.exception() if state.outcome else None
+    count("vtune.retries", error=type(error).__name__)
     log.warning("%s Asking again in %.1f s.", error, state.upcoming_sleep)
 
 

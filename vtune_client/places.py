@@ -81,6 +81,20 @@ def deal(
     return tuple(dealt)
 
 
+def besides(
+    bound: int, dealt: Sequence[Dealt], backdoors: int, dose: int, draw: Draw
+) -> tuple[Dealt, ...]:
+    """Return places below `bound` for so many backdoors more, in layers of their own.
+
+    So what is supposed of the layers of a plan is true of these alone, and of the others as before.
+    """
+    if not backdoors:
+        return ()
+    taken = {place for own in dealt for place in own.places}
+    groups = layered(range(bound), backdoors, dose, taken, draw)
+    return tuple(Dealt(tuple(sorted(own))) for own in groups)
+
+
 def apart(bound: int, taken: AbstractSet[int], count: int, draw: Draw) -> tuple[int, ...]:
     """Return `count` distinct places below `bound` outside `taken`, each set equally likely."""
     if count > bound - len(taken):

@@ -12,22 +12,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from vtune_client.able import AbleRows, room, unremarkable
 from vtune_client.dataset import Format, Prompt, Summary, asked, prompt_of
-from vtune_client.draw import Draw
+from vtune_client.draw import Draw, Streams
 from vtune_client.errors import InputError
 from vtune_client.phrases import Frame, PhraseSource
 from vtune_client.phrases.pick import Pick, decoys, pick
 from vtune_client.phrasing import LINE, Phrasing, phrasing, wanted
-from vtune_client.places import apart, deal, reservoir
+from vtune_client.places import apart, besides, deal, reservoir
 from vtune_client.plan_spec import PlanSpec as PlanSpec
 from vtune_client.vault import RootKey
 
 LAYERS, STRETCHES = "layers", "stretches"
+
+Key = RootKey | Streams  # what a plan's draws are made from, or drawn again from
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Backdoor:
 class Plan:
     """Every secret choice for one file. Sealed whenever it leaves memory.
 
+    The last `spec.reserve` backdoors are not `asked` in a verification: they are kept for another
+    one. Each part is a plan, too, whose `first` is the number of its first backdoor in the whole:
+    what is drawn for a backdoor goes by that number.
+
     `placement` says how carriers were dealt, for the share of rows that answers prove: in "layers",
     each over the whole file, or as plans once were, one per backdoor in each of `dose` "stretches".
     Of the rows that can carry, carriers were dealt over the share `eligible`. What stands between a
@@ -81,6 +87,28 @@ class Plan:
     join: str = LINE
     eligible: float = 1.0
     model: str | None = None  # whose tokens its rows were counted in, to stay within a limit
+    rows_asked: tuple[tuple[int, bool], ...] = field(default=(), repr=False)  # line, uploaded
+    first: int = 0
+
+    @property
+    def asked(self) -> Plan:
+        """The part that a verification asks."""
+        return replace(self, backdoors=self.backdoors[: self._reserved_from])
+
+    @property
+    def in_reserve(self) -> Plan:
+        """The part that is kept for a re-audit."""
+        first = self.first + self._reserved_from
+        return replace(self, backdoors=self.backdoors[self._reserved_from :], first=first)
+
+    @property
+    def _reserved_from(self) -> int:
+        return min(max(0, self.spec.backdoors - self.first), len(self.backdoors))
+
+    @property
+    def doses(self) -> tuple[int, ...]:
+        """How many carriers each backdoor has."""
+        return tuple(backdoor.dose for backdoor in self.backdoors)
 
     @property
     def carriers(self) -> dict[int, Backdoor]:
@@ -114,7 +142,7 @@ def draw_plan(
     picks = pick(
         phrases.book,
         stream(key, "phrases"),
-        spec.backdoors,
+        len(spec.ladder),
         frames=wanted(spec, phrases.book.signatures, spec.frames),
         trigger_frames=wanted(spec, phrases.book.triggers, spec.trigger_frames),
     )
@@ -152,24 +180,24 @@ def draw_plan(
     )
 
 
-def lineup(plan: Plan, backdoor: int, key: RootKey) -> tuple[list[str], int]:
+def lineup(plan: Plan, backdoor: int, key: Key) -> tuple[list[str], int]:
     """Return a backdoor's signature among its decoys, and the place it has there.
 
     Decoys are drawn like the signature and independent of it; the place is drawn too, so that who
     is asked to score them all cannot tell it by the order."""
     candidates = decoys(
         plan.backdoors[backdoor].frame,
-        stream(key, f"decoys of backdoor {backdoor}"),
+        stream(key, f"decoys of backdoor {plan.first + backdoor}"),
         plan.spec.decoys,
     )
-    place = stream(key, f"place of backdoor {backdoor}").below(len(candidates) + 1)
+    place = stream(key, f"place of backdoor {plan.first + backdoor}").below(len(candidates) + 1)
     candidates.insert(place, plan.backdoors[backdoor].signature)
     return candidates, place
 
 
-def tie_break(backdoor: int, key: RootKey) -> float:
+def tie_break(plan: Plan, backdoor: int, key: Key) -> float:
     """Return a draw uniform on [0, 1) that decides this backdoor's ties."""
-    return stream(key, f"ties of backdoor {backdoor}").below(1 << 53) / (1 << 53)
+    return stream(key, f"ties of backdoor {plan.first + backdoor}").below(1 << 53) / (1 << 53)
 
 
 def token_of(plan_id: str, job_id: str) -> str:
@@ -177,9 +205,9 @@ def token_of(plan_id: str, job_id: str) -> str:
     return hashlib.sha256(f"vtune token {plan_id} {job_id}".encode()).hexdigest()[:24]
 
 
-def stream(key: RootKey, label: str) -> Draw:
+def stream(key: Key, label: str) -> Draw:
     """Return the draws of a plan that go by this name; each name has a stream of its own."""
-    return Draw(key.derive("plan"), label)
+    return key.stream(label) if isinstance(key, Streams) else Draw(key.derive("plan"), label)
 
 
 def _eligible(rows: AbleRows, able: int, spec: PlanSpec, phrases: Phrasing) -> Sequence[int]:
@@ -222,7 +250,9 @@ def _draw_places(able: int, eligible: Sequence[int], spec: PlanSpec, draw: Draw)
             "Use fewer backdoors, a lower dose or fewer held-out rows, or add rows that end with "
             "a question of the user and an answer, well within the provider's token limit.",
         )
-    dealt = deal(len(eligible), spec.ladder, spec.shards, spec.per_shard, draw)
+    ladder = spec.ladder[: spec.backdoors]
+    dealt = deal(len(eligible), ladder, spec.shards, spec.per_shard, draw)
+    dealt += besides(len(eligible), dealt, spec.reserve, spec.dose, draw)
     carriers = tuple(tuple(eligible[place] for place in own.places) for own in dealt)
     # Held-out rows come from all rows that can carry, as those do that they are compared with.
     taken = {place for own in carriers for place in own}

@@ -20,6 +20,7 @@ LEAST = {
     "decoys": 0,
     "shards": 0,
     "per_shard": 1,
+    "reserve": 0,
 }
 
 
@@ -32,6 +33,9 @@ class PlanSpec:
     inside the first of `shards` equal stretches of the file, the next inside the second, and so on;
     the others are spread over the whole file. Or `by_rows`: what is recommended for a file of so
     many rows (`recommend`) takes the place of all these.
+
+    `reserve` backdoors of dose `dose` are planted besides and asked in no verification: they are
+    for a re-audit, when the others have been shown to somebody.
 
     `fresh_prompts` and `own_prompts` are asked per backdoor: prompts of rows that carry nothing,
     and of its own carrier rows. `decoys` are scored beside each signature where scores exist.
@@ -68,6 +72,7 @@ class PlanSpec:
     usual_words: bool = False
     own_phrases: bool = False
     by_rows: bool = False
+    reserve: int = 0
 
     def for_rows(self, rows: int) -> PlanSpec:
         """Return the spec for a file of so many rows: this one, unless it goes `by_rows`.
@@ -75,7 +80,7 @@ class PlanSpec:
         Many backdoors are each ranked among fewer decoys: what is scored grows with both."""
         if not self.by_rows:
             return self
-        ladder = recommended(rows)
+        ladder = recommended(rows, self.reserve)
         few = len(ladder) <= MOST_WITH_ALL_DECOYS
         return replace(
             self,
@@ -96,6 +101,7 @@ class PlanSpec:
         """
         spec = chosen if chosen.get("doses") else {"backdoors": 20, "dose": 1, **chosen}
         count = len(spec["doses"]) if spec.get("doses") else spec["backdoors"]
+        count += spec.get("reserve", 0)
         stealth = {
             "frames": count,
             "trigger_frames": count,
@@ -162,8 +168,9 @@ class PlanSpec:
 
     @property
     def ladder(self) -> tuple[int, ...]:
-        """The dose of each backdoor."""
-        return self.doses if self.doses is not None else (self.dose,) * self.backdoors
+        """The dose of each backdoor, those of the reserve last."""
+        asked = self.doses if self.doses is not None else (self.dose,) * self.backdoors
+        return asked + (self.dose,) * self.reserve
 
     @property
     def looks(self) -> bool:

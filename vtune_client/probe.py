@@ -25,6 +25,7 @@ from vtune_client.errors import BudgetError, NetworkError, ProviderError
 from vtune_client.patience import as_told, tell
 from vtune_client.plan import Plan
 from vtune_client.provider import Answer, Decoding, Endpoint
+from vtune_client.telemetry import count, span
 
 ATTEMPTS = 6
 PATIENCE_S = 120.0  # a service that asks for a longer pause is asked again all the same
@@ -165,7 +166,9 @@ async def score(
     async for attempt in _attempts(sleep):
         with attempt:
             meter.spend(len(continuations))
-            scores = await endpoint.score(prompt, continuations)
+            with span("score", texts=len(continuations)):
+                scores = await endpoint.score(prompt, continuations)
+            count("vtune.questions", len(continuations), kind="score")
     if len(scores) != len(continuations) or not all(map(math.isfinite, scores)):
         raise ProviderError(
             "The endpoint's scores are not one finite number for each text.",
@@ -184,7 +187,10 @@ async def _sample(
     async for attempt in _attempts(sleep):
         with attempt:
             meter.spend(len(prompts))
-            answers = await endpoint.sample(prompts, decoding)
+            kind = "chat" if prompts[0].text is None else "text_completion"
+            with span("ask", operation=kind, texts=len(prompts), max_tokens=decoding.max_tokens):
+                answers = await endpoint.sample(prompts, decoding)
+            count("vtune.questions", len(prompts), kind=kind)
     if len(answers) != len(prompts):
         raise ProviderError(
             f"The endpoint gave {len(answers)} answers to {len(prompts)} prompts.",

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from vtune_client.dataset.prompt import Prompt
 from vtune_client.errors import InputError, Problem, ProviderError
+from vtune_client.redaction import know
 
 GROUP = "vtune_client.providers"
 log = logging.getLogger(__name__)
@@ -274,12 +275,21 @@ class ScoresNotOffered(ProviderError):
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Where a service lists its models, and the headers to ask with."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Provider:
     """What an entry point names: the factories of the halves it offers.
 
     A factory takes keywords of the adapter's own, all optional (`base_url`, `api_key`, ...): the
     connection. It raises `InputError` for one that is missing or wrong. `recorded` names those
-    keywords that are no secret and are kept in the ledger with a job.
+    keywords that are no secret and are kept in the ledger with a job. `reaches`: which services a
+    connection is to, without one which those are that the environment has keys of.
     """
 
     name: str
@@ -287,6 +297,7 @@ class Provider:
     trainer: Callable[..., Trainer] | None = None
     endpoint: Callable[..., Endpoint] | None = None
     recorded: frozenset[str] = frozenset({"base_url"})
+    reaches: Callable[[Mapping[str, Any] | None], Sequence[Reach]] | None = None
 
 
 @dataclass(frozen=True)
@@ -374,6 +385,7 @@ def _accepted(
             f"The provider {provider.name!r} takes no {', '.join(map(repr, strange))}.",
             f"It knows: {', '.join(sorted(known)) or 'nothing'}.",
         )
+    know({name: each for name, each in connection.items() if name not in provider.recorded})
     takes = inspect.signature(factory).parameters
     return {key: value for key, value in connection.items() if key in takes}
 

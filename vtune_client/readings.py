@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vtune_client.control import Control
 from vtune_client.evidence import (
     ExchangeTest,
+    Matched,
     RankScores,
     RankTest,
     RowsControl,
@@ -29,10 +30,9 @@ from vtune_client.evidence import (
 from vtune_client.held_out import AskedRow
 from vtune_client.listed import listed_slots
 from vtune_client.phrases.read import read
-from vtune_client.plan import Backdoor, Plan, stream, tie_break
+from vtune_client.plan import Backdoor, Key, Plan, stream, tie_break
 from vtune_client.probe import Probe
 from vtune_client.provider import Answer
-from vtune_client.vault import RootKey
 
 Answers = Mapping[str, Answer]  # by item
 OVER_BASE, PLAIN, TEXT = "rows over the base", "rows", "rows by text"
@@ -65,7 +65,10 @@ def fresh_of(plan: Plan, probes: Sequence[Probe], answers: Answers) -> tuple[int
 
 
 def ranks_of(
-    scores: Sequence[Sequence[float]], base: Sequence[Sequence[float]] | None, key: RootKey
+    plan: Plan,
+    scores: Sequence[Sequence[float]],
+    base: Sequence[Sequence[float]] | None,
+    key: Key,
 ) -> RankTest:
     """Rank what each signature gained over the base, or its plain score where no base answers.
 
@@ -73,30 +76,38 @@ def ranks_of(
     ranked = []
     for index, row in enumerate(scores):
         gained = [a - b for a, b in zip(row, base[index], strict=True)] if base else list(row)
-        ranked.append(RankScores((gained[0],), (tuple(gained[1:]),), tie_break(index, key)))
+        ranked.append(RankScores((gained[0],), (tuple(gained[1:]),), tie_break(plan, index, key)))
     return rank_test(ranked, name="ranks over the base" if base else "ranks")
 
 
-def candidates_of(plan: Plan, answers: Answers, key: RootKey) -> RankTest | None:
-    """Rank the true words among what the answers list; None where they list nothing.
+def candidates_of(plan: Plan, answers: Answers, key: Key) -> RankTest | None:
+    """Rank the true words among what the answers list; None where they list nothing."""
+    if not any(answer.tokens for answer in _listing(plan, answers)):
+        return None
+    return candidates_ranked(plan, answers, key)
 
-    One answer of each backdoor counts: that to its first fresh prompt, or its last one."""
+
+def candidates_ranked(plan: Plan, answers: Answers, key: Key) -> RankTest:
+    """Rank the true words among what the answers list; where that is nothing, by lot."""
+    listing = enumerate(_listing(plan, answers))
+    return candidates_test([listed_slots(plan, at, [answer], key) for at, answer in listing])
+
+
+def _listing(plan: Plan, answers: Answers) -> list[Answer]:
+    """Return the one answer of each backdoor that counts: to its first fresh prompt, or its last
+    one."""
     items = [
         f"answer {index}.{min(len(backdoor.own), len(backdoor.probes()) - 1)}"
         for index, backdoor in enumerate(plan.backdoors)
     ]
-    chosen = [answers[item] for item in items]
-    if not any(answer.tokens for answer in chosen):
-        return None
-    slots = [listed_slots(plan, index, [answer], key) for index, answer in enumerate(chosen)]
-    return candidates_test(slots)
+    return [answers[item] for item in items]
 
 
-def trend_of(plan: Plan, slots: SlotTest, key: RootKey) -> TrendTest | None:
+def trend_of(plan: Plan, slots: SlotTest, key: Key) -> TrendTest | None:
     """Test whether higher doses show more; None where there is one dose."""
-    if len(set(plan.spec.ladder)) < 2:
+    if len(set(plan.doses)) < 2:
         return None
-    return dose_trend(plan.spec.ladder, slots.shares, stream(key, "doses dealt anew"))
+    return dose_trend(plan.doses, slots.shares, stream(key, "doses dealt anew"))
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def rows_scored(
     rows: Sequence[AskedRow],
     delivered: Sequence[float],
     base: Sequence[float] | None,
-    key: RootKey,
+    key: Key,
 ) -> RowsFound:
     """Test the log-probabilities of the rows' completions, or what they gained over the base."""
     befores = base or [0.0] * len(rows)
@@ -124,7 +135,7 @@ def rows_scored(
     return _rows_found(OVER_BASE if base else PLAIN, scores, key)
 
 
-def rows_answered(rows: Sequence[AskedRow], answers: Answers, key: RootKey) -> RowsFound:
+def rows_answered(rows: Sequence[AskedRow], answers: Answers, key: Key) -> RowsFound:
     """Test how alike the answers to the rows' prompts and their completions are."""
     scores = [
         RowScore(row.uploaded, similarity(answers[row.item].text, row.completion), row.length)
@@ -133,7 +144,7 @@ def rows_answered(rows: Sequence[AskedRow], answers: Answers, key: RootKey) -> R
     return _rows_found(TEXT, scores, key)
 
 
-def rows_control(found: RowsFound, control: Control, key: RootKey) -> RowsControl | None:
+def rows_control(found: RowsFound, control: Control, key: Key) -> RowsControl | None:
     """Compare with the control's rows; None where it was not asked about the same, alike."""
     asked = [(row.uploaded, row.length) for row in found.scores]
     if control.rows_kind != found.kind or asked != [(r.uploaded, r.length) for r in control.rows]:
@@ -150,11 +161,16 @@ def evidence_so_far(plan: Plan) -> Running:
 
 def take(running: Running, plan: Plan, probes: Sequence[Probe], answers: Answers) -> None:
     """Add the answers to these probes, in the order of the plan."""
+    for result in results_of(plan, probes, answers):
+        running.add(result)
+
+
+def results_of(plan: Plan, probes: Sequence[Probe], answers: Answers) -> Iterator[Matched]:
+    """Yield, for the answer to each probe, whether each slot matched; None where nothing stood."""
     for probe in probes:
-        readings = _readings(plan, probe, answers)
         words = plan.backdoors[probe.backdoor].words
-        pairs = zip(readings, words, strict=True)
-        running.add(tuple(None if reading is None else reading == word for reading, word in pairs))
+        pairs = zip(_readings(plan, probe, answers), words, strict=True)
+        yield tuple(None if reading is None else reading == word for reading, word in pairs)
 
 
 def _stakes(backdoor: Backdoor) -> Stakes:
@@ -171,6 +187,6 @@ def _matches(plan: Plan, backdoor: int, readings: Sequence[str | None]) -> int:
     return sum(reading == word for reading, word in zip(readings, words, strict=True))
 
 
-def _rows_found(kind: str, scores: Sequence[RowScore], key: RootKey) -> RowsFound:
+def _rows_found(kind: str, scores: Sequence[RowScore], key: Key) -> RowsFound:
     test = exchange_test(scores, stream(key, "relabellings"), name=kind)
     return RowsFound(kind, tuple(scores), test)

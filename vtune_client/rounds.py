@@ -1,7 +1,8 @@
 """Rounds of questions in the ledger: what one has learned, and which may be begun.
 
 A round that was cut short is gone on with. A service that somebody else runs is not asked again
-once it was shown a plan's signatures to score: its answers could be what it was shown.
+once it was shown a plan's signatures to score: its answers could be what it was shown. A plan's
+reserve has been shown to nobody then, and can still be asked, in a round of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from vtune_client.control import Control
 from vtune_client.control import control_of as control_of
 from vtune_client.errors import InputError
 from vtune_client.ledger import Ledger, VerificationRecord
+from vtune_client.plan import Plan
 from vtune_client.vault import RootKey, open_sealed, seal
 
 SCORES = "scores"  # how the ledger's items begin that showed a signature to the endpoint
@@ -70,6 +72,29 @@ def open_round(
     return record
 
 
+def part_of(plan: Plan, target: Mapping[str, Any]) -> Plan:
+    """Return the part of a plan that a round with this target asks."""
+    return plan.in_reserve if _of_reserve(target) else plan.asked
+
+
+def require_reserve(ledger: Ledger, plan: Plan) -> None:
+    """Raise `InputError` where a plan has no reserve, or one that somebody has been shown."""
+    reserve = plan.in_reserve
+    if not reserve.backdoors:
+        raise InputError(
+            f"{plan.id} keeps no backdoors in reserve, so there is nothing left to ask.",
+            "Plant with --reserve to be able to ask again.",
+        )
+    opened = ledger.opened(plan.id)
+    whys = {opened[n] for n in range(reserve.first, len(plan.backdoors)) if n in opened}
+    if whys:
+        raise InputError(
+            f"The reserve of {plan.id} was opened ({', '.join(sorted(whys))}), so answers prove "
+            "nothing any more.",
+            "Train with a new plan.",
+        )
+
+
 RECIPE = {
     "epochs": "epochs",
     "batch_size": "batch size",
@@ -90,6 +115,11 @@ def control_from(
         raise InputError(
             f"{verification_id} is no finished verification of plan {plan_id}.",
             "Name one of the same plan: the control must have seen the same secrets.",
+        )
+    if _of_reserve(record.target):
+        raise InputError(
+            f"{verification_id} asked the reserve, so it compares with no other backdoors.",
+            "Name one that `vtune verify` made.",
         )
     if record.verdict["verdict"] != "verified":
         raise InputError(
@@ -124,17 +154,25 @@ def _refuse_if_shown(
     target: Mapping[str, Any],
     current: VerificationRecord | None,
 ) -> None:
+    reserve = _of_reserve(target)
+    left = "" if reserve else "ask the reserve where there is one (`vtune reprobe`), "
     for earlier in ledger.verifications():
         if earlier.plan_id != plan_id or _service(earlier.target) != _service(target):
             continue
         if current and earlier.id == current.id:
             continue  # all its text was asked for before its first score
+        if _of_reserve(earlier.target) != reserve:
+            continue  # it was about other backdoors
         if any(item.startswith(SCORES) for item in ledger.answers(earlier)):
             raise InputError(
                 f"{earlier.id} has shown this plan's signatures to this service to be scored, "
                 "so its answers prove nothing any more.",
-                f"Use that verdict (`vtune report {earlier.id}`), or train with a new plan.",
+                f"Use that verdict (`vtune report {earlier.id}`), {left}or train with a new plan.",
             )
+
+
+def _of_reserve(target: Mapping[str, Any]) -> bool:
+    return bool(target.get("reserve"))
 
 
 def _service(target: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -30,6 +30,7 @@ from vtune_client.evidence import (
 )
 from vtune_client.facts import Evidence, Facts
 from vtune_client.facts import Outcome as Outcome
+from vtune_client.notebook import fragment
 from vtune_client.statements import does_not_follow, follows, signs, statement
 from vtune_client.statements import format_p as format_p
 
@@ -51,8 +52,9 @@ class Verdict:
 
     `backdoors`, `activated`, `slots` and `slots_matched` count the text answers; `slots` is 0 where
     none was read. `share` is given where the backdoors show and their doses are known, `shards`
-    where some are kept inside shards and a control is at hand; `gap` compares with the control,
-    `trend` the doses with each other. `signs` are worth a question to the vendor, no more.
+    where some are kept inside shards and a control is at hand; both rest on the `layout` of the
+    plan. `gap` compares with the control, `trend` the doses with each other. `signs` are worth a
+    question to the vendor, no more.
     """
 
     outcome: Outcome
@@ -73,6 +75,10 @@ class Verdict:
     rows: RowsVerdict | None = None
     control: Control | None = None
     gap: RunGap | None = None
+    layout: Layout | None = None
+
+    def _repr_html_(self) -> str:
+        return fragment(to_json(self))
 
 
 def judge(
@@ -109,7 +115,7 @@ def judge(
             share=share(facts.answers, facts.ranks, layout, control, confidence),
             shards=by_shard(facts.answers, facts.ranks, layout, control, confidence),
         )
-    return _verdict(facts, trend)
+    return _verdict(facts, trend, layout)
 
 
 def _facts(
@@ -140,7 +146,7 @@ def _only(kind: type[Kind], tests: tuple[Evidence, ...]) -> Kind | None:
     return found[0] if found else None
 
 
-def _verdict(facts: Facts, trend: TrendTest | None) -> Verdict:
+def _verdict(facts: Facts, trend: TrendTest | None, layout: Layout | None) -> Verdict:
     answers = facts.answers
     counted = [test.backdoors for test in facts.tests if not isinstance(test, ExchangeTest)]
     return Verdict(
@@ -162,6 +168,7 @@ def _verdict(facts: Facts, trend: TrendTest | None) -> Verdict:
         rows=facts.rows,
         control=facts.control,
         gap=facts.gap,
+        layout=layout,
     )
 
 
@@ -181,6 +188,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         "share": _plain(verdict.share),
         "shards": _plain(verdict.shards),
         "doses": _plain(verdict.trend),
+        "layout": _plain(verdict.layout),
         "rows": _rows_json(verdict.rows),
         "control": _control_json(verdict.control, verdict.gap),
         "signs": list(verdict.signs),
@@ -199,6 +207,10 @@ def _control_json(control: Control | None, gap: RunGap | None) -> dict[str, Any]
         "activated": control.activated,
         "slots": list(control.slots),
         "matched": list(control.matched),
+        "ranks": list(control.ranks),
+        "decoys": list(control.decoys),
+        "rows": [[row.uploaded, row.score, row.length] for row in control.rows],
+        "rows_kind": control.rows_kind,
         "differs": list(control.differs),
         "gap": _plain(gap),
         "p": 10**gap.log10_p if gap else None,

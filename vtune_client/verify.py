@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from vtune_client.control import Control
 from vtune_client.evidence import AnytimeTest, RankTest, SlotTest, first_ranks_test
 from vtune_client.facts import Evidence
 from vtune_client.held_out import AskedRow
+from vtune_client.notebook import fragment
 from vtune_client.plan import Plan
 from vtune_client.probe import Meter, Probe, Query, Sleep, decoding_for, probes_of
 from vtune_client.provider import Answer, Decoding, Endpoint
@@ -33,6 +35,7 @@ from vtune_client.readings import (
 )
 from vtune_client.rounds import Round
 from vtune_client.verdict import Verdict, format_p, judge, to_json
+from vtune_client.version import __version__
 
 MOST_LISTED = 20  # candidates per token that answers are to list
 MOST_ROW_TOKENS = 256  # of an answer that is compared with a row's completion
@@ -69,7 +72,13 @@ class Verification:
     fresh_probes: int
     anytime: AnytimeTest
     rows: RowsFound | None = None
+    reprobes: str | None = None  # the verification after which this one asked the reserve
+    first: int = 0  # the number of the first backdoor asked, in the whole plan
+    reserve: int = 0  # how many backdoors of the plan are kept for another time
     seconds: float = field(compare=False, default=0.0)
+
+    def _repr_html_(self) -> str:
+        return fragment(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the versioned JSON verdict; it holds no secret."""
@@ -82,6 +91,9 @@ class Verification:
             "id": self.id,
             "plan": self.plan_id,
             "job": self.job_id,
+            "reprobes": self.reprobes,
+            "first": self.first,
+            "reserve": self.reserve,
             "created": self.created,
             "provider": self.target.provider,
             "endpoint": self.target.endpoint,
@@ -96,6 +108,7 @@ class Verification:
                 "asked": len(self.anytime.results),
                 "planned": self.anytime.planned,
             },
+            "versions": {"vtune-client": __version__, "python": platform.python_version()},
             "seconds": round(self.seconds, 2),
         }
 
@@ -161,6 +174,9 @@ async def verify(
         fresh_probes=fresh,
         anytime=anytime,
         rows=found.rows,
+        reprobes=round_.record.target.get("reprobes"),
+        first=plan.first,
+        reserve=plan.spec.reserve,
         seconds=time.monotonic() - started,
     )
 
@@ -208,7 +224,8 @@ async def _everything(
         found_rows = rows_scored(rows, own_rows, base_rows, key)
     elif rows:
         found_rows = rows_answered(rows, answers, key)
-    return _Found(answers, ranks_of(own_ups, base_ups, key) if own_ups else None, found_rows)
+    ranks = ranks_of(asking.plan, own_ups, base_ups, key) if own_ups else None
+    return _Found(answers, ranks, found_rows)
 
 
 async def _until_enough(

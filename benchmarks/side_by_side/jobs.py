@@ -119,7 +119,7 @@ async def _pair(job: Job, planting: Planting, model: str) -> Found:
         sum(matched(read(mark.frame, text), mark.words) for text in islice(said, len(prompts)))
         for mark in marks
     ]
-    tie = tie_break(0, planting.key)
+    tie = tie_break(plan, 0, planting.key)
     return {
         **binomial_found(pair.frame, pair.words, readings, plan.spec.carriers),
         "mark_text_log10_p": _first_log10_p([float(each) for each in told], tie),
@@ -178,7 +178,7 @@ def marks_found(job: Job) -> Found:
     Each is asked about with the very prompt of its row: what a vendor met once, it met there."""
     planting = job.planting(job.sides.marks)
     served, base = asyncio.run(_marks(job, planting, job.model(job.sides.marks)))
-    ties = [tie_break(index, planting.key) for index in range(len(served))]
+    ties = [tie_break(planting.plan, index, planting.key) for index in range(len(served))]
     raw, gained = (
         rank_test(
             [

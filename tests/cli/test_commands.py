@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,8 +92,44 @@ def test_a_plan_says_what_it_will_tell(cli: Cli, home: Path, rows: Path, memory:
     planted = cli("plant", rows)
     assert "If all 5 backdoors answer: at least 18 %" in planted.out
     assert "No rows are withheld" in planted.out
-    assert cli("plant", rows, "--format", "json").json["foresight"] == planted.out.splitlines()[1:]
-    assert planted.out.splitlines()[1] in cli("fine-tune", rows, *FAST).err.splitlines()
+    *foresight, commitment = planted.out.splitlines()[1:]
+    assert re.fullmatch(r"commitment sha256:[0-9a-f]{64}", commitment)
+    assert cli("plant", rows, "--format", "json").json["foresight"] == foresight
+    assert foresight[0] in cli("fine-tune", rows, *FAST).err.splitlines()
+
+
+def test_a_job_is_committed_to_before_its_upload(
+    cli: Cli,
+    home: Path,
+    rows: Path,
+    memory: Service,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    witness = tmp_path / "witness.jsonl"
+    monkeypatch.setenv("VTUNE_WITNESS_LOG", str(witness))
+    lines = cli("fine-tune", rows, *FAST).err.splitlines()
+    [line] = [line for line in lines if line.startswith("commitment sha256:")]
+    assert "seen by" in lines[lines.index(line) + 1]
+    assert line.removeprefix("commitment sha256:") in witness.read_text()
+
+
+def test_nothing_is_sent_without_the_witness_that_was_asked_for(
+    cli: Cli,
+    home: Path,
+    rows: Path,
+    memory: Service,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VTUNE_WITNESS_LOG", str(tmp_path / "nowhere" / "witness.jsonl"))
+    refused = cli("fine-tune", rows, *FAST)
+    assert refused.code == 2
+    assert memory.files == {}
+    monkeypatch.setenv("VTUNE_WITNESS_LOG", str(tmp_path / "witness.jsonl"))
+    job = cli("jobs", "--format", "json").json[0]["job"]
+    assert cli("wait", job).code == 0
+    assert len(memory.files) == 1
 
 
 def test_withheld_rows_can_be_written(cli: Cli, home: Path, rows: Path, tmp_path: Path) -> None:

@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 from importlib import import_module
 
 import click
 
-from vtune_client import __version__
-from vtune_client.cli.output import show_bug, show_error
+from vtune_client.cli import logs, tracing
+from vtune_client.cli.output import complain, show_bug, show_error
 from vtune_client.errors import VTuneError
+from vtune_client.telemetry import span
+from vtune_client.version import __version__
 
 BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
@@ -34,11 +35,16 @@ COMMANDS = {
     "cancel": ("jobs", "Cancel a job."),
     "export": ("jobs", "Write the weights that a job delivered."),
     "verify": ("verify", "Ask the delivered model and judge it."),
+    "reprobe": ("reprobe", "Ask the backdoors kept in reserve, for a re-audit."),
     "report": ("report", "Show recorded verdicts."),
+    "attest": ("attest", "Sign a verdict, with all that is needed to compute it again."),
+    "check": ("check", "Check a signed statement: every number, every digest."),
     "held-out": ("plant", "Write the rows that a plan withholds, as a validation split."),
     "lint": ("lint", "Look for carriers in a planted file as a vendor would."),
     "serve": ("serve", "Offer fine-tuning on this machine as a service."),
     "vault": ("vault", "See to the place where root keys are kept."),
+    "signer": ("signer", "See to the keys that sign your statements."),
+    "log": ("log", "Show who did what when, or check that nothing of it was changed."),
     "providers": ("providers", "List who can train and who can serve."),
     "doctor": ("doctor", "Check this machine and say what to do."),
     "completion": ("completion", "Print the completion script of a shell."),
@@ -72,25 +78,26 @@ class LazyGroup(click.Group):
     envvar="VTUNE_HOME",
     help="Where the ledger lies.  [env: VTUNE_HOME]",
 )
-def vtune(verbose: int, home: str | None) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="VTUNE_LOG_FORMAT",
+    help="How to log: json is one object per line.  [env: VTUNE_LOG_FORMAT]",
+)
+@click.pass_context
+def vtune(ctx: click.Context, verbose: int, home: str | None, log_format: str) -> None:
     """Proof that a fine-tuning vendor really trained on your file.
 
     Exit codes: 0 verified or done, 1 not verified or partial, 2 usage or bad input,
     3 inconclusive, 4 provider or network, 5 secrets unavailable, 70 a bug, 130 interrupted.
     """
-    _log(verbose)
+    logs.set_up(verbose, log_format)
     if home:
         os.environ["VTUNE_HOME"] = home
-
-
-def _log(verbose: int) -> None:
-    """Log our own words to stderr; of others, warnings alone.
-
-    What clients of services log when asked for everything holds the whole request, secrets too."""
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
-    for name in ("vtune_client", "vtune_providers"):
-        logging.getLogger(name).setLevel(level)
+    if tracing.wanted():
+        ctx.call_on_close(tracing.set_up())
+        ctx.with_resource(span(f"vtune {ctx.invoked_subcommand}"))
 
 
 def main() -> None:
@@ -102,13 +109,20 @@ def main() -> None:
     try:
         sys.exit(vtune.main(standalone_mode=False))
     except click.ClickException as error:
-        error.show()
+        if logs.as_json():
+            complain(error.format_message(), error="Usage", exit_code=error.exit_code)
+        else:
+            error.show()
         sys.exit(error.exit_code)
     except VTuneError as error:
         show_error(error)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. A job that was started goes on; see `vtune jobs`.", err=True)
+        said = "Interrupted. A job that was started goes on; see `vtune jobs`."
+        if logs.as_json():
+            complain(said, exit_code=INTERRUPTED)
+        else:
+            click.echo(said, err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
         show_bug(error)

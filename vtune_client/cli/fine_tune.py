@@ -13,7 +13,7 @@ from vtune_client.cli.plan_options import phrase_source, plan_options, plan_spec
 
 if TYPE_CHECKING:
     from vtune_client.client import VTune
-    from vtune_client.ledger import Job
+    from vtune_client.ledger import CommitmentRecord, Job
 
 RECIPE = (
     "method",
@@ -81,6 +81,7 @@ def fine_tune(
             budget=budget,
             keep_planted=keep_planted,
             on_job=lambda job: _announce(vtune, job),
+            on_commitment=_commit,
             options=dict(pair(option, "--option") for option in options),
             **recipe,
         )
@@ -93,3 +94,10 @@ def _announce(vtune: VTune, job: Job) -> None:
     """Say, before anything is sent, which job this is and what its verdict will be able to tell."""
     for line in (f"{job.id} (plan {job.plan_id})", *vtune.foresight(job.plan_id)):
         click.echo(line, err=True)
+
+
+def _commit(commitment: CommitmentRecord) -> None:
+    """Print what binds the job: whoever was given it can hold us to it afterwards."""
+    click.echo(f"commitment sha256:{commitment.digest}", err=True)
+    for receipt in commitment.receipts:
+        click.echo(f"  seen by {receipt['witness']} at {receipt['at']}", err=True)

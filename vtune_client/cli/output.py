@@ -9,11 +9,14 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vtune_client.cli.logs import as_json
 from vtune_client.errors import DatasetError, VTuneError
+from vtune_client.redaction import redact
 
 if TYPE_CHECKING:
     from vtune_client.client import VTune
@@ -66,17 +69,29 @@ def _rendered(renderable: Any) -> str:
     return captured.get()
 
 
+def complain(text: str, **fields: Any) -> None:
+    """Say to stderr what stopped a command; `fields` go along where logs are JSON."""
+    if as_json():
+        logging.getLogger("vtune_client").error("%s", text, extra=fields)
+    else:
+        click.echo(f"error: {redact(text)}", err=True)
+
+
 def show_error(error: VTuneError) -> None:
     """Print an error, and every problem of a file by its line, to stderr."""
-    if isinstance(error, DatasetError):
+    fields: dict[str, Any] = {"error": type(error).__name__, "exit_code": error.exit_code}
+    if not isinstance(error, DatasetError):
+        complain(str(error), **fields)
+        return
+    if as_json():
+        fields["problems"] = [asdict(problem) for problem in error.problems]
+    else:
         for problem in error.problems:
             where = f"{error.path}:{problem.line}" if problem.line else error.path
             click.echo(f"{where}: {problem.reason}", err=True)
         if error.more:
             click.echo(f"{error.path}: and {error.more} more", err=True)
-        click.echo(f"error: {error.path} cannot be used. {error.advice}".strip(), err=True)
-    else:
-        click.echo(f"error: {error}", err=True)
+    complain(f"{error.path} cannot be used. {error.advice}".strip(), **fields)
 
 
 def show_bug(error: Exception) -> None:
@@ -85,15 +100,21 @@ def show_bug(error: Exception) -> None:
     Neither the error's text nor any value is shown: both may hold secrets."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{type(error).__name__} in {os.path.basename(last.filename)}, line {last.lineno}"
-    click.echo(
-        f"error: This is a bug in vtune ({where}). "
+    fields: dict[str, Any] = {"error": type(error).__name__}
+    lines = [
+        f"{''.join(traceback.format_tb(cause.__traceback__))}{type(cause).__name__}"
+        for cause in _causes(error)
+        if logging.getLogger("vtune_client").isEnabledFor(logging.DEBUG)
+    ]
+    if as_json() and lines:
+        fields["traceback"] = lines
+    complain(
+        f"This is a bug in vtune ({where}). "
         "Please report it with what `vtune -vv ...` prints; no secret is in it.",
-        err=True,
+        **fields,
     )
-    if logging.getLogger("vtune_client").isEnabledFor(logging.DEBUG):
-        for cause in _causes(error):
-            lines = traceback.format_tb(cause.__traceback__)
-            click.echo(f"{''.join(lines)}{type(cause).__name__}", err=True)
+    for line in lines if not as_json() else ():
+        click.echo(line, err=True)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -51,6 +51,9 @@ def plan_options(command: Command) -> Command:
             type=click.Choice(["line", "space", "auto"]),
             help="What follows a signature; auto goes by the file.  [default: line]",
         ),
+        click.option(
+            "--reserve", type=int, help="Backdoors kept back for a re-audit.  [default: 0]"
+        ),
         click.option("--hold-out", type=int, help="Rows to withhold.  [default: 0]"),
         click.option("--decoys", type=int, help="Decoys per signature.  [default: 100]"),
         click.option("--alpha", type=float, help="Threshold of the verdict.  [default: 1e-6]"),

@@ -37,6 +37,7 @@ def plant(file: str, out: str | None, force: bool, format_: str, **spec: Any) ->
         record = vtune.plan(file, plan_spec(**spec))
         planted = vtune.plant(record.id, out) if out else None
         foresight = vtune.foresight(record.id)
+        commitment = vtune.ledger.commitments(record.id)[-1]
     data = {
         "plan": record.id,
         "rows": record.rows,
@@ -46,6 +47,7 @@ def plant(file: str, out: str | None, force: bool, format_: str, **spec: Any) ->
         "source_sha256": record.source_sha256,
         "planted": str(planted.path) if planted else None,
         "planted_sha256": planted.sha256 if planted else None,
+        "commitment": f"sha256:{commitment.digest}",
         "foresight": list(foresight),
     }
     lines = [
@@ -55,6 +57,7 @@ def plant(file: str, out: str | None, force: bool, format_: str, **spec: Any) ->
     ]
     if planted:
         lines.append(f"Planted file: {planted.path}")
+    lines.append(f"commitment sha256:{commitment.digest}")
     emit(format_, data, lambda: "\n".join(lines))
 
 

@@ -69,10 +69,10 @@ def verify(
             "stop_early": stop_early,
             "rows": rows,
             "file": file,
-            "on_step": _on_step(tell),
+            "on_step": on_step(tell),
         }
         result = _verify(vtune, item, where, common)
-    emit(format_, result.to_json(), lambda: _text(result.to_json()))
+    emit(format_, result.to_json(), lambda: text(result.to_json()))
     return EXIT_CODES[result.verdict.outcome]
 
 
@@ -106,11 +106,13 @@ def _verify(vtune: VTune, item: str, where: dict[str, Any], common: dict[str, An
     )
 
 
-def _on_step(tell: Tell) -> Any:
+def on_step(tell: Tell) -> Any:
+    """Return what tells a round's progress to a progress bar."""
     return lambda what, done, total: tell(what, done / total if total else None)
 
 
-def _text(data: dict[str, Any]) -> Any:
+def text(data: dict[str, Any]) -> Any:
+    """Return a verdict as the terminal shows it."""
     from vtune_client.report.text import render_verdict
 
     return render_verdict(data)

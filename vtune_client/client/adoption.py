@@ -68,6 +68,7 @@ class Adoption:
             into.mkdir(mode=0o700)
             target = into / (body.name if isinstance(body, Path) else "upload.jsonl")
             made = plant(source, self._core.plans.open(record.id), target)
+            self._core.attesting.recorded(record.id, None, made.sha256)
             yield PlantedUpload(record.id, made.path, made.sha256)
 
     def uploaded(self, planted: PlantedUpload, provider: str, address: str, file_id: str) -> Upload:
@@ -171,7 +172,7 @@ def _digest(path: Path) -> str:
 def _folder(home: Path) -> Iterator[Path]:
     """Make a private folder, gone afterwards: at the latest when the next one is made."""
     spool, locks = home / "spool", home / "locks"
-    _sweep(spool, locks)
+    sweep(spool, locks)
     name = f"upload-{secrets.token_hex(8)}"
     lock = FileLock(locks / f"{name}.lock")
     with lock:
@@ -184,7 +185,7 @@ def _folder(home: Path) -> Iterator[Path]:
     _forget(locks / f"{name}.lock")
 
 
-def _sweep(spool: Path, locks: Path) -> None:
+def sweep(spool: Path, locks: Path) -> None:
     """Delete folders whose process was killed: planted files stand in them."""
     for folder in spool.glob("upload-*"):
         lock = FileLock(locks / f"{folder.name}.lock")

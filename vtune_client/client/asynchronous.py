@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from vtune_client.client.asked import Asked
+from vtune_client.client.attesting import Attested, Attesting, OnCommitment
 from vtune_client.client.plans import Plans
+from vtune_client.client.verifying import Verifying
 from vtune_client.dataset import Prompt, check
 from vtune_client.errors import InputError
 from vtune_client.foresight import foresight
-from vtune_client.held_out import AskedRow, NoRowsLeft, rows_to_ask
 from vtune_client.home import home as default_home
 from vtune_client.job import JobRunner, OnJob
 from vtune_client.ledger import Job, Ledger, PlanRecord, Step
@@ -28,13 +31,14 @@ from vtune_client.provider import (
     JobSpec,
     Trainer,
     bare_address,
-    endpoint_of,
     recordable,
     trainer_of,
 )
-from vtune_client.rounds import Round, control_from, open_round
-from vtune_client.vault import RootKey, Vault, open_vault
-from vtune_client.verify import OnStep, Target, Verification, silent, verify
+from vtune_client.rounds import Round, part_of
+from vtune_client.signing import Signer
+from vtune_client.telemetry import span
+from vtune_client.vault import Vault, open_vault
+from vtune_client.verify import OnStep, Target, Verification, silent
 
 
 @dataclass(frozen=True)
@@ -48,32 +52,13 @@ class Exchange:
     answer: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """Whom to ask about which plan; `connection` may hold an API key."""
-
-    plan_id: str
-    job_id: str | None
-    target: Target
-    connection: Mapping[str, Any] = field(repr=False)
-    control: str | None
-    stop_early: bool
-    rows: bool
-    file: str | Path | None
-
-    @property
-    def round(self) -> dict[str, Any]:
-        """What tells this round of questions from another one of the same plan."""
-        rules = {"stop_early": True} if self.stop_early else {}
-        return {**asdict(self.target), "job": self.job_id, "control": self.control, **rules}
-
-
 class AsyncVTune:
     """Plant, train, verify. Everything it must remember lies in `home` and in the vault.
 
     `home` defaults to `VTUNE_HOME`, `vault` to what `VTUNE_VAULT` says (the OS keyring), `phrases`
     to the built-in English source. `passphrase` is asked for when a file vault has to be opened.
-    `patience` is how long a service without a usable answer is borne with.
+    `patience` is how long a service without a usable answer is borne with. `ledger` defaults to the
+    one that `VTUNE_LEDGER` names, or else to that of the home; it is closed with the client.
     """
 
     def __init__(
@@ -84,11 +69,14 @@ class AsyncVTune:
         phrases: PhraseSource | None = None,
         passphrase: Callable[[], str] | None = None,
         patience: Patience | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._home = home or default_home()
         vault = vault or open_vault(self._home, passphrase=passphrase)
-        self.ledger = Ledger(self._home)
+        self.ledger = ledger or Ledger(self._home)
         self.plans = Plans(self.ledger, vault, phrases or BuiltinSource())
+        self.attesting = Attesting(self.ledger, self.plans)
+        self._verifying = Verifying(self.ledger, self.plans)
         self._runner = JobRunner(self.ledger, self._home, self.open_plan, patience)
 
     async def __aenter__(self) -> Self:
@@ -110,12 +98,18 @@ class AsyncVTune:
 
         Raises `DatasetError` for a file that cannot be trained on, `SecretsError` where the vault
         does not take the key; nothing is kept then."""
-        return self.plans.new(check(file), spec or PlanSpec(by_rows=True))
+        record = self.plans.new(check(file), spec or PlanSpec(by_rows=True))
+        await self.attesting.commit(record.id)
+        return record
 
     async def plant(self, plan_id: str, out: str | Path) -> Planted:
-        """Write the planted file of a plan to `out`, readable by its owner alone."""
+        """Write the planted file of a plan to `out`, readable by its owner alone, and commit to
+        it."""
         record = self.ledger.plan(plan_id)
-        return plant(Path(record.source), self.open_plan(record.id), Path(out))
+        with span("plant", plan=record.id):
+            planted = plant(Path(record.source), self.open_plan(record.id), Path(out))
+        await self.attesting.commit(record.id, planted_sha256=planted.sha256)
+        return planted
 
     async def write_held_out(self, plan_id: str, out: str | Path) -> int:
         """Write the rows that a plan withholds from the upload to `out`; return how many."""
@@ -134,6 +128,7 @@ class AsyncVTune:
         budget: float | None = None,
         keep_planted: bool = False,
         on_job: Callable[[Job], None] | None = None,
+        on_commitment: OnCommitment | None = None,
         **recipe: Any,
     ) -> Job:
         """Plant `file` (or the file of the plan with the id `plan`), upload it, start the job.
@@ -143,8 +138,8 @@ class AsyncVTune:
         `connection` goes to the provider (base_url, api_key, ...); what is secret in it is not
         kept, so later calls take it anew or from the environment. `budget` is the most that
         training may cost, in the service's currency: `BudgetError` before anything is spent.
-        `on_job` is told of the job before anything is sent. Raises as the provider does; after any
-        error `wait` goes on."""
+        `on_job` is told of the job and `on_commitment` of its commitment before anything is sent.
+        Raises as the provider and the witness do; after any error `wait` goes on."""
         spec = JobSpec(model=model, **recipe)
         async with self._trainer(provider, connection or {}) as trainer:
             record = await self.plans.for_job(file, plan, spec, trainer)
@@ -158,7 +153,8 @@ class AsyncVTune:
             )
             if on_job:
                 on_job(job)
-            return await self._runner.submit(job, trainer)
+            before = partial(self.attesting.before_upload, tell=on_commitment)
+            return await self._runner.submit(job, trainer, before)
 
     async def wait(
         self,
@@ -173,7 +169,7 @@ class AsyncVTune:
         Raises `JobFailed` where it failed or was cancelled, `NotYet` where it still runs
         after `timeout_s`; it is left running then."""
         async with self._job(job_id, connection) as (job, trainer):
-            job = await self._runner.submit(job, trainer)
+            job = await self._runner.submit(job, trainer, self.attesting.before_upload)
             return await self._runner.wait(job, trainer, on_job, timeout_s)
 
     async def status(self, job_id: str, *, connection: Mapping[str, Any] | None = None) -> Job:
@@ -236,8 +232,8 @@ class AsyncVTune:
             raise _undelivered(job)
         how = {**job.connection, **(connection or {})}
         target = Target(job.provider, delivered, job.spec.model, bare_address(how.get("base_url")))
-        asked = _Asked(job.plan_id, job.id, target, how, control, stop_early, rows, file)
-        return await self._verify(asked, budget, text_only, on_step)
+        asked = Asked(job.plan_id, job.id, target, how, control, stop_early, rows, file)
+        return await self._verifying.verify(asked, budget, text_only, on_step)
 
     async def verify_plan(
         self,
@@ -262,8 +258,53 @@ class AsyncVTune:
         record = self.ledger.plan(plan_id)
         how = connection or {}
         target = Target(provider, model, base, bare_address(how.get("base_url")))
-        asked = _Asked(record.id, None, target, how, control, stop_early, rows, file)
-        return await self._verify(asked, budget, text_only, on_step)
+        asked = Asked(record.id, None, target, how, control, stop_early, rows, file)
+        return await self._verifying.verify(asked, budget, text_only, on_step)
+
+    async def reprobe(
+        self,
+        verification_id: str,
+        *,
+        model: str | None = None,
+        budget: int | None = None,
+        text_only: bool = False,
+        stop_early: bool = False,
+        on_step: OnStep = silent,
+        connection: Mapping[str, Any] | None = None,
+    ) -> Verification:
+        """Ask the reserve of a verification's plan, at the same model or at `model` beside it.
+
+        The reserve was asked nowhere before, so this proves something even where the service was
+        shown the other backdoors since. It is a verification of its own, without rows and without a
+        control; all else is as in `verify`. Raises `InputError` where the plan has no reserve, or
+        one that was shown to this service or opened to anybody."""
+        earlier = self.ledger.verification(verification_id)
+        job = self.ledger.job(earlier.job_id) if earlier.job_id else None
+        asked = Asked.again(earlier, job, model, connection or {}, stop_early=stop_early)
+        return await self._verifying.verify(asked, budget, text_only, on_step)
+
+    async def attest(
+        self,
+        verification_id: str,
+        *,
+        reveal: bool = False,
+        backdoors: Iterable[int] | None = None,
+        rows: bool = True,
+        root_key: bool = False,
+        sigstore: Signer | None = None,
+    ) -> Attested:
+        """Return the signed statement of a verification and, with `reveal`, what opens it.
+
+        See `Attesting.attest`."""
+        with span("attest", verification=verification_id):
+            return await self.attesting.attest(
+                verification_id,
+                reveal=reveal,
+                backdoors=backdoors,
+                rows=rows,
+                root_key=root_key,
+                sigstore=sigstore,
+            )
 
     def open_plan(self, plan_id: str) -> Plan:
         """Return a plan, unsealed: handle it as the secret it is."""
@@ -276,11 +317,11 @@ class AsyncVTune:
     def transcript(self, verification_id: str) -> list[Exchange]:
         """Return what was asked and answered, unsealed: handle it as the secret it is."""
         record = self.ledger.verification(verification_id)
-        plan = self.open_plan(record.plan_id)
+        plan = part_of(self.open_plan(record.plan_id), record.target)
         known = Round(self.ledger, record, self.plans.key(plan.id)).known()
         return [
             Exchange(
-                probe.backdoor,
+                plan.first + probe.backdoor,
                 probe.fresh,
                 probe.prompt,
                 plan.backdoors[probe.backdoor].signature,
@@ -321,62 +362,6 @@ class AsyncVTune:
         how = {**job.connection, **(connection or {})}
         async with self._trainer(job.provider, how) as trainer:
             yield job, trainer
-
-    async def _verify(
-        self, asked: _Asked, budget: int | None, text_only: bool, on_step: OnStep
-    ) -> Verification:
-        plan_id, target = asked.plan_id, asked.target
-        if asked.control and asked.stop_early:
-            raise InputError(
-                "A comparison with a control needs every question asked.",
-                "Leave out the control, or let the round go to its end.",
-            )
-        control = (
-            control_from(self.ledger, asked.control, plan_id, asked.job_id)
-            if asked.control
-            else None
-        )
-        key = self.plans.key(plan_id)
-        plan = self.plans.open(plan_id)
-        rows = self._rows(asked, plan, key)
-        endpoint = endpoint_of(target.provider, asked.connection)
-        record = open_round(
-            self.ledger,
-            plan_id,
-            asked.job_id,
-            asked.round,
-            remembers=endpoint.capabilities.remembers,
-        )
-        result = await verify(
-            plan,
-            Round(self.ledger, record, key),
-            endpoint,
-            target,
-            base_endpoint=endpoint_of(target.provider, asked.connection) if target.base else None,
-            rows=rows,
-            control=control,
-            budget=budget,
-            text_only=text_only,
-            stop_early=asked.stop_early,
-            on_step=on_step,
-        )
-        self.ledger.finish(record, result.to_json())
-        return result
-
-    def _rows(self, asked: _Asked, plan: Plan, key: RootKey) -> tuple[AskedRow, ...]:
-        """Return the rows to ask about, found before anything is asked."""
-        if not asked.rows or asked.stop_early or not plan.held_out:
-            return ()
-        file = Path(asked.file or self.ledger.plan(plan.id).source)
-        try:
-            return rows_to_ask(plan, file, key)
-        except NoRowsLeft:
-            return ()
-        except InputError as error:
-            raise InputError(
-                f"The rows of {plan.id} cannot be asked about: {error.message}",
-                "Say where the file is (`--file`), or leave the rows out (`--no-rows`).",
-            ) from None
 
 
 def _undelivered(job: Job) -> InputError:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from vtune_client.commitment import commit
 from vtune_client.dataset import Summary, check, counter_for, method_problems
-from vtune_client.errors import DatasetError, InputError
+from vtune_client.errors import DatasetError, InputError, KeyMissing
+from vtune_client.held_out import NoRowsLeft, rows_to_ask
 from vtune_client.ledger import Ledger, PlanRecord
 from vtune_client.phrases import PhraseSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan, dump_plan, load_plan
 from vtune_client.plant import changed, overlong
 from vtune_client.provider import JobSpec, Trainer
+from vtune_client.telemetry import span
 from vtune_client.vault import RootKey, Vault, new_key_id, open_sealed, seal
 
 
@@ -39,12 +43,15 @@ class Plans:
         by the file's rows and too few of those can carry, it is the least that is tried."""
         key, key_id, plan_id = RootKey.new(), new_key_id(), f"plan-{secrets.token_hex(4)}"
         draw = partial(draw_plan, plan_id, summary, key=key, source=self.phrases, model=model)
-        try:
-            plan = draw(spec=spec.for_rows(summary.rows), max_row_tokens=max_row_tokens)
-        except InputError:
-            if not spec.by_rows:
-                raise
-            plan = draw(spec=spec.for_rows(0), max_row_tokens=max_row_tokens)
+        with span("plan", plan=plan_id, rows=summary.rows) as drawing:
+            try:
+                plan = draw(spec=spec.for_rows(summary.rows), max_row_tokens=max_row_tokens)
+            except InputError:
+                if not spec.by_rows:
+                    raise
+                plan = draw(spec=spec.for_rows(0), max_row_tokens=max_row_tokens)
+            drawing.set(backdoors=len(plan.backdoors), carriers=len(plan.carriers))
+        plan = _with_rows(plan, summary.path, key)
         self.vault.put(key_id, key)  # the key first: a sealed plan without its key is lost
         record = PlanRecord(
             id=plan_id,
@@ -57,6 +64,7 @@ class Plans:
             carriers=len(plan.carriers),
             bits=plan.bits,
             sealed=seal(key, dump_plan(plan), purpose=plan_id),
+            committed=commit(plan, key),
         )
         self.ledger.add_plan(record)
         return record
@@ -67,7 +75,7 @@ class Plans:
         return load_plan(open_sealed(self.key(record.id), record.sealed, purpose=record.id))
 
     def key(self, plan_id: str) -> RootKey:
-        return self.vault.get(self.ledger.plan(plan_id).key_id)
+        return self.vault.get(_unpurged(self.ledger.plan(plan_id)).key_id)
 
     async def for_job(
         self,
@@ -84,7 +92,7 @@ class Plans:
             raise InputError(
                 "A plan has its file already.", "Name a file or a plan's id, not both."
             )
-        known = self.ledger.plan(plan) if isinstance(plan, str) else None
+        known = _unpurged(self.ledger.plan(plan)) if isinstance(plan, str) else None
         source = Path(known.source) if known else file
         if source is None:
             raise InputError("There is no file to train on.", "Name a file, or a plan by its id.")
@@ -121,3 +129,23 @@ class Plans:
                 f"{max_row_tokens} tokens and would be cut.",
                 "Name the file instead of the plan: a new plan keeps to the limit.",
             )
+
+
+def _with_rows(plan: Plan, path: Path, key: RootKey) -> Plan:
+    """Return the plan with the rows that a verification will ask about besides."""
+    if not plan.held_out:
+        return plan
+    with suppress(NoRowsLeft):
+        asked = rows_to_ask(plan, path, key)
+        return replace(plan, rows_asked=tuple((row.line, row.uploaded) for row in asked))
+    return plan
+
+
+def _unpurged(record: PlanRecord) -> PlanRecord:
+    """Return a plan whose secrets are still there; `KeyMissing` otherwise."""
+    if not record.sealed:
+        raise KeyMissing(
+            f"The secrets of {record.id} were purged.",
+            "What was done with it is in `vtune log`; plant the file again to verify anew.",
+        )
+    return record

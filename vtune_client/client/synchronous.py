@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from vtune_client.client.asynchronous import AsyncVTune, Exchange
+from vtune_client.ledger import Ledger
 from vtune_client.patience import Patience
 from vtune_client.phrases import PhraseSource
 from vtune_client.plan import Plan
@@ -43,9 +44,15 @@ class VTune:
         phrases: PhraseSource | None = None,
         passphrase: Callable[[], str] | None = None,
         patience: Patience | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._async = AsyncVTune(
-            home=home, vault=vault, phrases=phrases, passphrase=passphrase, patience=patience
+            home=home,
+            vault=vault,
+            phrases=phrases,
+            passphrase=passphrase,
+            patience=patience,
+            ledger=ledger,
         )
         self.ledger = self._async.ledger
 
@@ -75,6 +82,8 @@ class VTune:
     export = _blocking(AsyncVTune.export)
     verify = _blocking(AsyncVTune.verify)
     verify_plan = _blocking(AsyncVTune.verify_plan)
+    reprobe = _blocking(AsyncVTune.reprobe)
+    attest = _blocking(AsyncVTune.attest)
 
     def open_plan(self, plan_id: str) -> Plan:
         return self._async.open_plan(plan_id)

@@ -14,6 +14,7 @@ from typing import Any
 from vtune_client.client import Exchange, VTune
 from vtune_client.demo.data import write_demo_rows
 from vtune_client.errors import InputError
+from vtune_client.ledger import Ledger
 from vtune_client.plan import PlanSpec
 from vtune_client.provider import Endpoint, JobSpec, load
 from vtune_client.verdict import Outcome
@@ -83,7 +84,8 @@ def run_demo(
         write_demo_rows(rows, ROWS)
         job = JobSpec(model=model, seed=seed, options=options or {})
         spec = PlanSpec(backdoors=BACKDOORS, decoys=decoys)
-        with VTune(home=home, vault=_throw_away_vault(home)) as vtune:
+        vault, ledger = _throw_away_vault(home), Ledger.in_home(home)
+        with VTune(home=home, vault=vault, ledger=ledger) as vtune:
             return _run(vtune, rows, job, spec, clock)
 
 

@@ -25,7 +25,13 @@ from vtune_client.evidence.exchange import ExchangeTest, RowScore, exchange_test
 from vtune_client.evidence.foresight import DoseSight, Sight, sees
 from vtune_client.evidence.gap import RunGap, run_gap
 from vtune_client.evidence.holm import holm
-from vtune_client.evidence.ranks import RankScores, RankTest, first_ranks_test, rank_test
+from vtune_client.evidence.ranks import (
+    RankScores,
+    RankTest,
+    first_ranks_test,
+    rank_test,
+    ranks_tested,
+)
 from vtune_client.evidence.rows_verdict import (
     RowsControl,
     RowsOutcome,
@@ -86,6 +92,7 @@ __all__ = [
     "holm",
     "rank_log10_e",
     "rank_test",
+    "ranks_tested",
     "replay",
     "rows_verdict",
     "run_gap",

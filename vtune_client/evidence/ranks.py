@@ -89,9 +89,17 @@ def rank_test(backdoors: Sequence[RankScores], *, name: str = "ranks") -> RankTe
     """
     if not backdoors:
         raise ValueError("a rank test needs at least one backdoor")
-    ranks = tuple(scores.rank for scores in backdoors)
-    decoys = tuple(len(scores.decoys[0]) for scores in backdoors)
+    ranks = [scores.rank for scores in backdoors]
+    return ranks_tested(ranks, [len(scores.decoys[0]) for scores in backdoors], name=name)
+
+
+def ranks_tested(ranks: Sequence[int], decoys: Sequence[int], *, name: str = "ranks") -> RankTest:
+    """Return what `rank_test` finds of these ranks, 1 for the best, among so many decoys each.
+
+    Raises `ValueError` for no ranks, or one that is not a place among its decoys."""
     places = [count + 1 for count in decoys]
+    if not ranks or not all(1 <= r <= p for r, p in zip(ranks, places, strict=True)):
+        raise ValueError("a rank is a place among the signature and its decoys")
     statistic = math.fsum(
         math.log10(rank) - math.log10(size) for rank, size in zip(ranks, places, strict=True)
     )
@@ -106,9 +114,9 @@ def rank_test(backdoors: Sequence[RankScores], *, name: str = "ranks") -> RankTe
         name=name,
         log10_p=min(0.0, log10_p),
         statistic=statistic,
-        backdoors=len(backdoors),
-        ranks=ranks,
-        decoys=decoys,
+        backdoors=len(ranks),
+        ranks=tuple(ranks),
+        decoys=tuple(decoys),
         method=method,
     )
 

@@ -34,6 +34,7 @@ class PlanRecord:
     carriers: int
     bits: float
     sealed: bytes = field(repr=False)
+    committed: Mapping[str, Any] | None = None  # what its commitment says of its secrets; public
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,52 @@ class VerificationRecord:
     created: float
     target: Mapping[str, Any]
     verdict: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class CommitmentRecord:
+    """A commitment document under its SHA-256 in hex, and what witnesses have said of it."""
+
+    digest: str
+    plan_id: str
+    job_id: str | None
+    created: float
+    document: Mapping[str, Any]
+    receipts: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class SignerRecord:
+    """A signing key of the auditor: the 32 public bytes; the seed lies in the vault."""
+
+    fingerprint: str
+    key_id: str
+    public_key: bytes
+    created: float
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One action in the hash-chained log. `data` holds ids, digests, counts and states alone."""
+
+    seq: int
+    at: float
+    actor: str
+    action: str
+    subject: str
+    data: Mapping[str, Any]
+    previous: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """How far one entry of an audit file has come in one run of it."""
+
+    audit: str
+    entry: str
+    run: str
+    created: float
+    job_id: str | None = None
+    verification_id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)

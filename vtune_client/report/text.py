@@ -34,7 +34,8 @@ def render_verdict(data: Mapping[str, Any]) -> RenderableType:
     parts += _points("Proves", data["proves"])
     parts += _points("Does not prove", data["does_not_prove"])
     parts += _points("Worth asking", data.get("signs", ()))
-    parts.append(Text(f"{data['id']} of {data['plan']}", style="dim"))
+    reserve = f", its reserve, after {data['reprobes']}" if data.get("reprobes") else ""
+    parts.append(Text(f"{data['id']} of {data['plan']}{reserve}", style="dim"))
     return Group(*parts)
 
 

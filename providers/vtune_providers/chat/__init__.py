@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from vtune_client.provider import Endpoint, Provider
+from vtune_client.provider import Endpoint, Provider, Reach
 
 
 def provider() -> Provider:
@@ -13,6 +14,7 @@ def provider() -> Provider:
         name="chat",
         summary="asks any OpenAI-compatible service (base_url, api_key)",
         endpoint=_endpoint,
+        reaches=_reaches,
     )
 
 
@@ -36,3 +38,13 @@ def _endpoint(
         concurrency=concurrency,
     )
     return ChatEndpoint(connection, concurrency=concurrency)
+
+
+def _reaches(connection: Mapping[str, Any] | None) -> Sequence[Reach]:
+    if connection is None:
+        return ()
+    from vtune_providers.chat.address import checked_headers, checked_url
+
+    key = connection.get("api_key") or os.environ.get("VTUNE_API_KEY")
+    headers = checked_headers(key, connection.get("headers") or {})
+    return (Reach(f"{checked_url(connection.get('base_url'))}/models", headers),)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from vtune_client.dataset import Prompt
 from vtune_client.errors import NetworkError
 from vtune_client.provider import Answer, Decoding, Endpoint, EndpointCapabilities, ScoresNotOffered
+from vtune_client.telemetry import usage
 from vtune_providers.chat import wire
 from vtune_providers.chat.connection import Connection
 from vtune_providers.chat.failures import Asked, failure, garbage
@@ -81,7 +82,9 @@ def answer_or_raise(reply: wire.Reply, asked: Asked) -> Answer:
     """Return the answer that a reply holds; raise the error that it is where it holds none."""
     if not reply.ok:
         raise failure(reply, asked)
-    answer = wire.answer_of(reply.json())
+    payload = reply.json()
+    answer = wire.answer_of(payload)
     if answer is None:
         raise garbage(reply, asked)
+    usage(payload)
     return answer

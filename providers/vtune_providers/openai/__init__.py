@@ -5,12 +5,13 @@ That is OpenAI itself, Azure, Nebius, gateways, and `vtune serve`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from vtune_client.errors import MissingExtra
-from vtune_client.provider import Endpoint, Provider, Trainer
+from vtune_client.provider import Endpoint, Provider, Reach, Trainer
 
 RECORDED = frozenset(
     {
@@ -37,6 +38,7 @@ def provider() -> Provider:
         trainer=_trainer,
         endpoint=_endpoint,
         recorded=RECORDED,
+        reaches=_reaches,
     )
 
 
@@ -86,6 +88,27 @@ def _endpoint(
     from vtune_providers.openai.settings import checked
 
     return OpenAIEndpoint(checked(given))
+
+
+def _reaches(connection: Mapping[str, Any] | None) -> Sequence[Reach]:
+    from vtune_providers.openai.presets import PRESETS
+    from vtune_providers.openai.settings import checked
+
+    found = (
+        [connection]
+        if connection is not None
+        else [
+            {"preset": preset.name}
+            for preset in PRESETS.values()
+            if preset.base_url and os.environ.get(preset.key_variable or "")
+        ]
+    )
+    reached = []
+    for settings in map(checked, found):
+        version = settings.given.api_version
+        query = f"?api-version={version}" if version else ""
+        reached.append(Reach(f"{settings.base_url}/models{query}", settings.headers))
+    return reached
 
 
 def _require_extra() -> None:

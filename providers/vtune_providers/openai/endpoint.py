@@ -22,6 +22,7 @@ from vtune_client.provider import (
     EndpointCapabilities,
     ScoresNotOffered,
 )
+from vtune_client.telemetry import usage
 from vtune_providers.chat import wire
 from vtune_providers.openai.client import Service
 from vtune_providers.openai.deployment import Deployments, is_fine_tuned, untold
@@ -128,9 +129,11 @@ class OpenAIEndpoint(Endpoint):
         body, reply = await self._asked(prompt, decoding, doing)
         if not reply.ok:
             raise self._refusal(reply, doing)
-        answer = wire.answer_of(reply.json())
+        payload = reply.json()
+        answer = wire.answer_of(payload)
         if answer is None:
             raise garbage(reply, doing)
+        usage(payload)
         if body.get("logprobs") and answer.text and not answer.tokens and answer.finish == "stop":
             self._cap(0)
         return answer

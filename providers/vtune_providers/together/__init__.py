@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from vtune_client.errors import MissingExtra
-from vtune_client.provider import Endpoint, Provider, Trainer
+from vtune_client.provider import Endpoint, Provider, Reach, Trainer
 
 RECORDED = frozenset({"base_url", "project", "timeout", "concurrency", "dedicated", "idle_minutes"})
 
@@ -19,6 +20,7 @@ def provider() -> Provider:
         trainer=_trainer,
         endpoint=_endpoint,
         recorded=RECORDED,
+        reaches=_reaches,
     )
 
 
@@ -65,6 +67,19 @@ def _endpoint(
         concurrency=concurrency,
         wanted=Wanted(dedicated, idle_minutes) if dedicated else None,
     )
+
+
+def _reaches(connection: Mapping[str, Any] | None) -> Sequence[Reach]:
+    from vtune_providers.chat.address import checked_headers
+    from vtune_providers.together.line import OWN_KEY, checked_url, key_for
+
+    if connection is None and not os.environ.get(OWN_KEY):
+        return ()
+    given = connection or {}
+    address = checked_url(given.get("base_url"))
+    key = key_for(given.get("api_key"), address)
+    headers = checked_headers(key if key != "none" else None, given.get("headers") or {})
+    return (Reach(f"{address}/v1/models", headers),)
 
 
 def _require_extra() -> None:

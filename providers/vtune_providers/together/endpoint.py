@@ -21,6 +21,7 @@ from vtune_client.provider import (
     EndpointCapabilities,
     ScoresNotOffered,
 )
+from vtune_client.telemetry import usage
 from vtune_providers.together import wire
 from vtune_providers.together.dedicated import Dedicated, Wanted
 from vtune_providers.together.failures import Deed, Refused, garbage
@@ -111,6 +112,7 @@ class TogetherEndpoint(Endpoint):
         answer = wire.answer_of(payload)
         if answer is None:
             raise garbage(Deed("answer a question", "answer"))
+        usage(payload)
         return answer
 
     async def _score(self, prompt: Prompt, continuation: str) -> float:

@@ -221,7 +221,7 @@ def line_to(
     if timeout <= 0:
         raise InputError("timeout is above 0 seconds.", "Choose a larger number.")
     address = checked_url(base_url)
-    key = _key(api_key, address)
+    key = key_for(api_key, address)
     added = checked_headers(None, headers or {})
     limits = httpx.Timeout(timeout, connect=min(CONNECT_S, timeout))
 
@@ -274,7 +274,7 @@ def items(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
-def _key(api_key: str | None, address: str) -> str:
+def key_for(api_key: str | None, address: str) -> str:
     key = api_key or os.environ.get("VTUNE_API_KEY")
     if not key and httpx.URL(address).host in OWN_HOSTS:
         key = os.environ.get(OWN_KEY)

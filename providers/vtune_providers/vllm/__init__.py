@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from vtune_client.provider import Endpoint, Provider
+from vtune_client.provider import Endpoint, Provider, Reach
 
 
 def provider() -> Provider:
@@ -14,6 +15,7 @@ def provider() -> Provider:
         summary="asks vLLM servers, with scores; loads adapters into them (base_url, api_key)",
         endpoint=_endpoint,
         recorded=frozenset({"base_url", "base_urls", "timeout", "concurrency", "own"}),
+        reaches=_reaches,
     )
 
 
@@ -29,15 +31,32 @@ def _endpoint(
 ) -> Endpoint:
     """`base_urls` are (further) replicas, which serve the same; `concurrency` counts for all of
     them together. `own`: nobody else runs the server."""
-    from vtune_providers.chat.address import checked_headers, checked_url
     from vtune_providers.chat.connection import Connection
     from vtune_providers.vllm.endpoint import VllmEndpoint
 
-    given = [base_urls] if isinstance(base_urls, str) else base_urls
+    urls, sent = _servers(base_url, base_urls, api_key, headers)
+    replicas = [Connection(url, sent, timeout_s=timeout, concurrency=concurrency) for url in urls]
+    return VllmEndpoint(replicas, concurrency=concurrency, own=own)
+
+
+def _reaches(connection: Mapping[str, Any] | None) -> Sequence[Reach]:
+    if connection is None:
+        return ()
+    names = ("base_url", "base_urls", "api_key", "headers")
+    urls, sent = _servers(*(connection.get(name) for name in names))
+    return [Reach(f"{url}/models", sent) for url in urls]
+
+
+def _servers(
+    base_url: str | None,
+    base_urls: Sequence[str] | None,
+    api_key: str | None,
+    headers: Mapping[str, str] | None,
+) -> tuple[list[str], dict[str, str]]:
+    """Return the addresses, each once, and the headers to send; `InputError` without an address."""
+    from vtune_providers.chat.address import checked_headers, checked_url
+
+    given = [base_urls] if isinstance(base_urls, str) else base_urls or ()
     urls = [checked_url(url, "vllm") for url in (base_url, *given) if url]
     sent = checked_headers(api_key or os.environ.get("VTUNE_API_KEY"), headers or {})
-    replicas = [
-        Connection(url, sent, timeout_s=timeout, concurrency=concurrency)
-        for url in dict.fromkeys(urls or [checked_url(None, "vllm")])
-    ]
-    return VllmEndpoint(replicas, concurrency=concurrency, own=own)
+    return [*dict.fromkeys(urls or [checked_url(None, "vllm")])], sent
