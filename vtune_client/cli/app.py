@@ -40,6 +40,7 @@ COMMANDS = {
     "schema": ("schema", "Print the JSON schema of a verdict."),
     "attest": ("attest", "Sign a verdict, with all that is needed to compute it again."),
     "check": ("check", "Check a signed statement: every number, every digest."),
+    "audit": ("audit", "Check many jobs and vendors by one file, again and again."),
     "held-out": ("plant", "Write the rows that a plan withholds, as a validation split."),
     "lint": ("lint", "Look for carriers in a planted file as a vendor would."),
     "serve": ("serve", "Offer fine-tuning on this machine as a service."),
