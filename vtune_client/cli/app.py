@@ -47,6 +47,8 @@ COMMANDS = {
     "vault": ("vault", "See to the place where root keys are kept."),
     "signer": ("signer", "See to the keys that sign your statements."),
     "log": ("log", "Show who did what when, or check that nothing of it was changed."),
+    "purge": ("purge", "Forget a plan for good: its key, its answers, its files."),
+    "handover": ("handover", "Hand a plan to a colleague, sealed to their key."),
     "providers": ("providers", "List who can train and who can serve."),
     "doctor": ("doctor", "Check this machine and say what to do."),
     "completion": ("completion", "Print the completion script of a shell."),
