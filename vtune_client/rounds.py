@@ -77,21 +77,23 @@ def part_of(plan: Plan, target: Mapping[str, Any]) -> Plan:
     return plan.in_reserve if _of_reserve(target) else plan.asked
 
 
-def require_reserve(ledger: Ledger, plan: Plan) -> None:
-    """Raise `InputError` where a plan has no reserve, or one that somebody has been shown."""
-    reserve = plan.in_reserve
-    if not reserve.backdoors:
+def require_closed(ledger: Ledger, part: Plan) -> None:
+    """Raise `InputError` where the part of a plan that is to be asked is empty, or was opened."""
+    if not part.backdoors:
         raise InputError(
-            f"{plan.id} keeps no backdoors in reserve, so there is nothing left to ask.",
+            f"{part.id} keeps no backdoors in reserve, so there is nothing left to ask.",
             "Plant with --reserve to be able to ask again.",
         )
-    opened = ledger.opened(plan.id)
-    whys = {opened[n] for n in range(reserve.first, len(plan.backdoors)) if n in opened}
+    opened, numbers = ledger.opened(part.id), range(part.first, part.first + len(part.backdoors))
+    whys = {why for number, why in opened.items() if number in numbers}
     if whys:
+        anew = "train with a new plan"
         raise InputError(
-            f"The reserve of {plan.id} was opened ({', '.join(sorted(whys))}), so answers prove "
-            "nothing any more.",
-            "Train with a new plan.",
+            f"Backdoors of {part.id} that are to be asked were opened ({', '.join(sorted(whys))}), "
+            "so answers prove nothing any more.",
+            f"Ask the reserve where there is one (`vtune reprobe`), or {anew}."
+            if not part.first
+            else f"{anew.capitalize()}.",
         )
 
 

@@ -5,7 +5,8 @@
 All of them are `vtune serve` on this machine, as is our own honest run, the control. The audit is
 done twice: the second time nothing is due, so nothing is trained and nobody is asked. What is made
 lies in --out: the rows, the ledger, and under out/ the summary as HTML, JUnit XML and Markdown. On
-two cores the embedded model takes a quarter of an hour; --base names a directory of a smaller one.
+two cores the embedded model takes about eight minutes; --base names a directory of a smaller one.
+With VTUNE_VAULT_PASSPHRASE set, the vault can be opened afterwards, to `vtune attest` a verdict.
 """
 
 from __future__ import annotations

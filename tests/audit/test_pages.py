@@ -106,7 +106,7 @@ def test_files_are_written_whole_where_the_audit_says(
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match="cannot be written"):
-        pages.write(tmp_path / "file" / "a.html", b"")
+        pages._write(tmp_path / "file" / "a.html", b"")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

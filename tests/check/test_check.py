@@ -163,13 +163,29 @@ def test_answers_that_do_not_give_the_counts_are_not_signed(attested: Attested, 
             vtune.attest(record.id)
 
 
-def test_answers_about_opened_backdoors_prove_nothing(attested: Attested, home: Path) -> None:
+def test_opened_backdoors_are_not_asked_again(
+    attested: Attested, memory: Service, home: Path
+) -> None:
+    case = attested("text", backdoors=[2])
+    asked = memory.count("sample")
+    with VTune() as vtune, pytest.raises(InputError, match="were opened"):
+        vtune.verify(case.statement.predicate.verdict["job"])
+    assert memory.count("sample") == asked
+
+
+def test_answers_about_opened_backdoors_are_not_signed(
+    attested: Attested, memory: Service, home: Path
+) -> None:
+    """As where a colleague opened them while the questions were being asked."""
     case = attested("text")
-    with VTune() as vtune:
-        job = case.statement.predicate.verdict["job"]
-        again = vtune.verify(job)
-        with pytest.raises(InputError, match="opened before they were asked"):
-            vtune.attest(again.id)
+    with Ledger(home) as ledger:
+        first = ledger.verification(case.statement.predicate.verdict["id"])
+        again = replace(first, id="verification-again", verdict=None)
+        ledger.add_verification(again)
+        verdict = {**(first.verdict or {}), "id": again.id}
+        ledger.finish(again, verdict)
+    with VTune() as vtune, pytest.raises(InputError, match="opened before they were asked"):
+        vtune.attest(again.id)
 
 
 def test_plans_of_old_are_verified_but_not_attested(

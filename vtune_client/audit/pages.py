@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from vtune_client.audit.audit import Outputs
-from vtune_client.errors import InputError
 from vtune_client.foreign import said
 from vtune_client.ledger import Ledger
 from vtune_client.statements import format_p
+from vtune_client.writing import write_whole
 
 STATES = {
     "holds": "Policy holds",
@@ -51,37 +51,23 @@ def write_outputs(outputs: Outputs, ledger: Ledger, summary: Mapping[str, Any]) 
         for check in summary["checks"]:
             if verification := check["verification"]:
                 pages[check["name"]] = page = outputs.reports / f"{verification}.html"
-                write(page, report_page(gather(ledger, verification)).encode())
+                _write(page, report_page(gather(ledger, verification)).encode())
     if outputs.html:
         folder = outputs.html.parent
         links = {
             name: Path(os.path.relpath(page, folder)).as_posix() for name, page in pages.items()
         }
-        write(outputs.html, html(summary, links).encode())
+        _write(outputs.html, html(summary, links).encode())
     if outputs.junit:
-        write(outputs.junit, junit(summary))
+        _write(outputs.junit, junit(summary))
     if outputs.markdown:
-        write(outputs.markdown, markdown(summary).encode())
+        _write(outputs.markdown, markdown(summary).encode())
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; readable by its owner alone."""
-    work: str | None = None
-    try:
+def _write(path: Path, content: bytes) -> None:
+    with suppress(OSError):  # what is wrong there shows in writing, too
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, work = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as sink:
-            sink.write(content)
-            sink.flush()
-            os.fsync(sink.fileno())
-        os.replace(work, path)
-    except OSError as error:
-        if work:
-            Path(work).unlink(missing_ok=True)
-        raise InputError(
-            f"{path} cannot be written: {error.strerror}.",
-            "Name another place in [audit], or make this one writable.",
-        ) from error
+    write_whole(path, content, private=True)
 
 
 def html(summary: Mapping[str, Any], links: Mapping[str, str]) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vtune_client.cli.output import emit, format_option, open_client
-from vtune_client.cli.writing import write_whole
 from vtune_client.errors import InputError
+from vtune_client.writing import write_whole
 
 if TYPE_CHECKING:
     from vtune_client.signing import Signer

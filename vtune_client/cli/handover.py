@@ -55,8 +55,8 @@ def export(
 ) -> None:
     """Write PLAN with its secrets, jobs and verifications to a file for one recipient."""
     from vtune_client import handover as parcels
-    from vtune_client.cli.writing import write_whole
     from vtune_client.signing import fingerprint, signer_from
+    from vtune_client.writing import write_whole
 
     path = Path(output)
     if path.exists() and not force:

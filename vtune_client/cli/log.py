@@ -52,8 +52,8 @@ def log(
 @format_option
 def export(file: str, format_: str) -> None:
     """Write the whole log to FILE, one entry as JSON to a line."""
-    from vtune_client.cli.writing import write_whole
     from vtune_client.ledger.log import to_json
+    from vtune_client.writing import write_whole
 
     with _ledger() as ledger:
         entries = list(ledger.log())

@@ -137,8 +137,8 @@ def _run(ledger: Ledger, vault: Vault, found: list[Holding], keep_verdicts: bool
 
 
 def _certify(ledger: Ledger, vault: Vault, done: Purged, path: Path) -> None:
-    from vtune_client.cli.writing import write_whole
     from vtune_client.signing import signer_from
+    from vtune_client.writing import write_whole
 
     write_whole(path, done.signed(signer_from(ledger, vault)), private=False)
 

@@ -12,7 +12,7 @@ from vtune_client.held_out import AskedRow, NoRowsLeft, rows_to_ask
 from vtune_client.ledger import Ledger
 from vtune_client.plan import Plan
 from vtune_client.provider import endpoint_of
-from vtune_client.rounds import Round, control_from, open_round, part_of, require_reserve
+from vtune_client.rounds import Round, control_from, open_round, part_of, require_closed
 from vtune_client.telemetry import count, span
 from vtune_client.vault import RootKey
 from vtune_client.verify import OnStep, Verification, verify
@@ -51,8 +51,8 @@ class Verifying:
         )
         key = self.plans.key(plan_id)
         plan = self.plans.open(plan_id)
-        if asked.reprobes:
-            require_reserve(self.ledger, plan)
+        part = part_of(plan, asked.round)
+        require_closed(self.ledger, part)
         rows = self._rows(asked, plan, key)
         endpoint = endpoint_of(target.provider, asked.connection)
         record = open_round(
@@ -63,7 +63,7 @@ class Verifying:
             remembers=endpoint.capabilities.remembers,
         )
         result = await verify(
-            part_of(plan, asked.round),
+            part,
             Round(self.ledger, record, key),
             endpoint,
             target,
