@@ -9,11 +9,11 @@ about them: whoever reads it knows those backdoors.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vtune_client import strict_json
 from vtune_client.errors import InputError
 
 MOST_BYTES = 64 << 20  # of a statement or a reveal file
@@ -125,7 +125,7 @@ def read_json(data: bytes, name: str) -> Any:
     if len(data) > MOST_BYTES:
         raise InputError(f"{name} is larger than {MOST_BYTES >> 20} MiB.", "Name the right file.")
     try:
-        return json.loads(data.decode(), object_pairs_hook=_no_twins, parse_constant=_no_constants)
+        return strict_json.loads(data)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{name} is no JSON: line {error.lineno}: {error.msg}.", "Name the right file."
@@ -155,16 +155,3 @@ def _read(kind: type[Read], data: bytes, name: str) -> Read:
     if found.model_dump(by_alias=True) != value:
         raise InputError(f"{name} does not say in full what it is.", "Take the file as written.")
     return found
-
-
-def _no_twins(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the name {name!r} stands twice in one object")
-        found[name] = value
-    return found
-
-
-def _no_constants(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")

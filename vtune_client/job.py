@@ -58,10 +58,9 @@ class JobRunner:
     ) -> None:
         self._ledger = ledger
         self._patience = patience or Patience()
-        self._spool = home / "spool"
-        self._locks = home / "locks"
-        for folder in (self._spool, self._locks):
-            folder.mkdir(exist_ok=True, mode=0o700)
+        self._home = home
+        for folder in ("spool", "locks"):
+            (home / folder).mkdir(exist_ok=True, mode=0o700)
         self._open_plan = open_plan
 
     async def submit(
@@ -170,7 +169,7 @@ class JobRunner:
     @asynccontextmanager
     async def _alone(self, job: Job) -> AsyncIterator[None]:
         """Keep other processes from driving this job; wait for one that does."""
-        lock = FileLock(self._locks / f"{job.id}.lock")
+        lock = FileLock(lock_path(self._home, job))
         deadline = self._patience.now() + self._patience.lock_s
         release: Callable[[], None] | None = None
         try:
@@ -193,7 +192,7 @@ class JobRunner:
             lock.release()
 
     def _planted(self, job: Job) -> Path:
-        return self._spool / f"{job.id}.jsonl"
+        return planted_path(self._home, job)
 
     def _plant(self, job: Job) -> Job:
         with span("plant"):
@@ -330,6 +329,16 @@ class JobRunner:
             model=status.model,
             error=status.error and redact(status.error),
         )
+
+
+def planted_path(home: Path, job: Job) -> Path:
+    """Return where a job's planted file stands until it is uploaded."""
+    return home / "spool" / f"{job.id}.jsonl"
+
+
+def lock_path(home: Path, job: Job) -> Path:
+    """Return the lock of whoever drives a job."""
+    return home / "locks" / f"{job.id}.lock"
 
 
 @contextmanager

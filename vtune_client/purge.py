@@ -16,6 +16,7 @@ from typing import Any
 
 from vtune_client.client.adoption import sweep
 from vtune_client.errors import InputError, KeyMissing, VTuneError
+from vtune_client.job import lock_path, planted_path
 from vtune_client.ledger import Job, Ledger, LogEntry, PlanRecord, Step, VerificationRecord
 from vtune_client.ledger.erasure import PURGED, still_running
 from vtune_client.ledger.log import iso
@@ -202,8 +203,8 @@ async def _delete_files(home: Path, jobs: Iterable[Job]) -> list[dict[str, Any]]
     """Delete what jobs have left on this disk; return what lies elsewhere, or stays."""
     left: list[dict[str, Any]] = []
     for job in jobs:
-        remove(_planted(home, job))
-        _lock(home, job).unlink(missing_ok=True)
+        remove(planted_path(home, job))
+        lock_path(home, job).unlink(missing_ok=True)
         kept = await _delete_uploads(job)
         left += [{"job": job.id, "provider": job.provider, "file": each} for each in kept]
         if job.model:
@@ -230,16 +231,8 @@ async def _delete_uploads(job: Job) -> list[str]:
         await trainer.aclose()
 
 
-def _planted(home: Path, job: Job) -> Path:
-    return home / "spool" / f"{job.id}.jsonl"
-
-
-def _lock(home: Path, job: Job) -> Path:
-    return home / "locks" / f"{job.id}.lock"
-
-
 def _spooled(home: Path, job: Job) -> tuple[Path, ...]:
-    return _planted(home, job), _lock(home, job)
+    return planted_path(home, job), lock_path(home, job)
 
 
 def _job_json(job: Job) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from typing import Any
 from tests.memory import BASE, MemoryEndpoint, Service
 from tests.test_verify import KEY, SCORED, TEXT, Bench, recorded
 from tests.test_verify_rows import Lister, write_rows
-from vtune_client.client import Exchange
+from vtune_client.client.transcript import Exchange, exchanges
 from vtune_client.dataset import check
 from vtune_client.held_out import rows_to_ask
 from vtune_client.ledger import Job, Ledger, Step
 from vtune_client.phrases import BuiltinSource
 from vtune_client.plan import Plan, PlanSpec, draw_plan
 from vtune_client.plant import plant
-from vtune_client.probe import probes_of
 from vtune_client.provider import JobEvent, JobSpec, State
 from vtune_client.rounds import Round, control_from, open_round, part_of
 from vtune_client.verify import Target, verify
@@ -49,17 +48,7 @@ class Runs:
         record = self.ledger.verification(self.ids[name])
         known = Round(self.ledger, record, KEY).known()
         part = part_of(self.plan, record.target)
-        return [
-            Exchange(
-                part.first + probe.backdoor,
-                probe.fresh,
-                probe.prompt,
-                part.backdoors[probe.backdoor].signature,
-                known[probe.item]["text"],
-            )
-            for probe in probes_of(part)
-            if probe.item in known
-        ]
+        return exchanges(part, known)
 
     def verdict(self, name: str) -> dict[str, Any]:
         return dict(self.ledger.verification(self.ids[name]).verdict or {})

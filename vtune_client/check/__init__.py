@@ -37,8 +37,6 @@ from vtune_client.check.seals import (
     check_signatures,
 )
 from vtune_client.check.sizes import check_sizes
-from vtune_client.commitment import streams_of
-from vtune_client.draw import Streams
 from vtune_client.ledger.records import LogEntry
 from vtune_client.signing import open_envelope
 
@@ -95,7 +93,7 @@ def check_statement(statement: Statement, trusted: Trusted, beside: Beside) -> I
     yield from guarded("the commitment", check_commitment, stated, trusted)  # (2)
     yield from check_receipts(stated, trusted)
     yield from guarded("what the verdict is about", check_binding, statement)  # (3)
-    yield from guarded(NUMBERS, _numbers, stated)  # (4)
+    yield from guarded(NUMBERS, check_numbers, stated)  # (4)
     yield from guarded("the control", check_control, stated, beside.control)
     yield from guarded("the log", check_log, stated, beside.log)  # (5)
     yield from _opened(stated, beside)  # (6), (7)
@@ -104,10 +102,6 @@ def check_statement(statement: Statement, trusted: Trusted, beside: Beside) -> I
         "That the answers came from the service is the auditor's word. To have it shown, let the "
         "reserve be asked again (`vtune reprobe`).",
     )
-
-
-def _numbers(stated: Predicate) -> Iterator[Finding]:
-    return check_numbers(stated.verdict, Streams(streams_of(stated.draws)))
 
 
 def _opened(stated: Predicate, beside: Beside) -> Iterator[Finding]:

@@ -8,9 +8,7 @@ from dataclasses import replace
 from vtune_client.attestation import Predicate, read_statement
 from vtune_client.check.findings import Finding, left_open, told
 from vtune_client.check.numbers import check_numbers, control_stated
-from vtune_client.commitment import streams_of
 from vtune_client.control import control_of
-from vtune_client.draw import Streams
 from vtune_client.signing import open_envelope
 
 
@@ -43,5 +41,5 @@ def check_control(stated: Predicate, content: bytes | None) -> Iterator[Finding]
         "Its counts are those of its own signed statement, of the same plan.",
         "Its counts are not those of the statement that you gave, or that is of another plan.",
     )
-    for finding in check_numbers(theirs.verdict, Streams(streams_of(theirs.draws))):
+    for finding in check_numbers(theirs):
         yield replace(finding, what=f"{what}: {finding.what}")

@@ -13,8 +13,7 @@ from typing import Any
 from vtune_client.asking import answer_of
 from vtune_client.attestation import Predicate, Reveal
 from vtune_client.check.findings import Finding, confirmed, left_open, refuted, told
-from vtune_client.check.openings import opened_plan
-from vtune_client.commitment import leaf_hash
+from vtune_client.check.openings import opened_leaves, opened_plan
 from vtune_client.dataset import carry, check, completion_of, iter_rows
 from vtune_client.errors import InputError
 from vtune_client.evidence import similarity
@@ -46,16 +45,14 @@ def check_planting(
     """Plant the user's file anew where all is opened; else look for what is opened in both."""
     what = "the planting"
     document = stated.commitment
-    leaves = {int(n): leaf for n, leaf in reveal.leaves.items() if _opens(stated, int(n), leaf)}
-    rows = leaves.pop(len(stated.leaves) - 1, None)
-    leaves.pop(len(stated.leaves) - 2, None)
+    leaves, rows = opened_leaves(stated, reveal)
     if rows is None or source is None or _digest(source) != document["source_sha256"]:
         yield left_open(
             what, "It takes the user's file (`--file`) and the leaf of the withheld rows."
         )
         return
     plan = replace(
-        opened_plan(stated, dict(sorted(leaves.items()))),
+        opened_plan(stated, leaves),
         held_out=tuple(rows["held_out"]),
         join=rows["join"],
     )
@@ -141,10 +138,6 @@ def _drawn_again(plan: Plan, source: Path, key: RootKey) -> Finding:
     if all((a.trigger, a.frame, a.words) == (b.trigger, b.frame, b.words) for a, b in pairs):
         return confirmed(what, "Every trigger and signature is what the root key draws.")
     return refuted(what, "The root key draws other triggers or signatures.")
-
-
-def _opens(stated: Predicate, number: int, leaf: Data) -> bool:
-    return 0 <= number < len(stated.leaves) and leaf_hash(leaf) == stated.leaves[number]
 
 
 def _digest(path: Path) -> str:

@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from vtune_client.amount import Layout
+from vtune_client.attestation import Predicate
 from vtune_client.check.findings import Finding, confirmed, refuted, told
+from vtune_client.commitment import streams_of
 from vtune_client.control import Control
 from vtune_client.draw import Streams
 from vtune_client.evidence import (
@@ -72,9 +74,10 @@ def judged_again(verdict: Data, draws: Streams) -> dict[str, Any]:
     )
 
 
-def check_numbers(verdict: Data, draws: Streams) -> Iterator[Finding]:
+def check_numbers(stated: Predicate) -> Iterator[Finding]:
     """Compare the verdict with what follows from its own counts."""
-    again = judged_again(verdict, draws)
+    verdict = stated.verdict
+    again = judged_again(verdict, Streams(streams_of(stated.draws)))
     if again["rows"]:  # beside the outcome, a verdict has what the outcome was computed from
         again["rows"] |= {name: verdict["rows"][name] for name in ("kind", "scores")}
     places = [

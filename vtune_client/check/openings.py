@@ -73,16 +73,11 @@ def check_reveal(stated: Predicate, reveal: Reveal) -> Iterator[Finding]:
         "It belongs to this statement.",
         "It belongs to another verification or another commitment.",
     )
-    leaves: dict[int, Data] = {int(number): leaf for number, leaf in reveal.leaves.items()}
-    leaves = dict(sorted(leaves.items()))
-    good: dict[int, Data] = {}
+    leaves = _numbered(reveal)
     for number, leaf in leaves.items():
         yield from guarded(f"leaf {number}", _leaf, stated, number, leaf)
-        if 0 <= number < len(stated.leaves) and _opens(stated, number, leaf):
-            good[number] = leaf
+    good, rows_leaf = opened_leaves(stated, reveal)
     yield from guarded("the transcript", _transcript, stated, reveal)
-    rows_leaf = good.pop(len(stated.leaves) - 1, None)
-    good.pop(len(stated.leaves) - 2, None)
     for number, leaf in good.items():
         yield from guarded(
             f"backdoor {number + 1}",
@@ -108,7 +103,22 @@ def asked_numbers(stated: Predicate) -> range:
     return range(first, document["backdoors"] if first else asked)
 
 
+def opened_leaves(stated: Predicate, reveal: Reveal) -> tuple[dict[int, Data], Data | None]:
+    """Return the leaves of backdoors that open the commitment, by number and in order, and that of
+    the rows if it does."""
+    good = {n: leaf for n, leaf in _numbered(reveal).items() if _opens(stated, n, leaf)}
+    rows = good.pop(len(stated.leaves) - 1, None)
+    good.pop(len(stated.leaves) - 2, None)
+    return good, rows
+
+
+def _numbered(reveal: Reveal) -> dict[int, Data]:
+    return dict(sorted((int(number), leaf) for number, leaf in reveal.leaves.items()))
+
+
 def _opens(stated: Predicate, number: int, leaf: Data) -> bool:
+    if not 0 <= number < len(stated.leaves):
+        return False
     backdoors = stated.commitment["backdoors"]
     kind = BACKDOOR if number < backdoors else (DRAWS, ROWS)[number - backdoors]
     numbered = leaf["number"] == number if kind == BACKDOOR else True
@@ -116,7 +126,7 @@ def _opens(stated: Predicate, number: int, leaf: Data) -> bool:
 
 
 def _leaf(stated: Predicate, number: int, leaf: Data) -> Iterator[Finding]:
-    if not (0 <= number < len(stated.leaves) and _opens(stated, number, leaf)):
+    if not _opens(stated, number, leaf):
         yield refuted(
             f"leaf {number}",
             "What the reveal file opens here is not what was committed to before the job.",

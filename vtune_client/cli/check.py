@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vtune_client.cli.log import read_exported
 from vtune_client.cli.output import emit, format_option
 from vtune_client.errors import InputError
 
 if TYPE_CHECKING:
     from vtune_client.attestation import Statement
     from vtune_client.check import Bundle, Checked
-    from vtune_client.ledger import LogEntry
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 BUNDLE = ("bundle", "identity", "issuer", "trusted_root")
@@ -75,7 +75,7 @@ def _beside(given: dict[str, Any]) -> Any:
         reveal=read_reveal(_bytes(reveal), str(reveal)) if reveal else None,
         source=given["source"],
         planted=given["planted"],
-        log=_log(given["log"]) if given["log"] else None,
+        log=list(read_exported(given["log"])) if given["log"] else None,
         bundle=_bundle(**{name: given[name] for name in BUNDLE}),
         control=_bytes(given["control"]) if given["control"] else None,
     )
@@ -91,19 +91,6 @@ def _bundle(
     if bundle or identity or issuer or trusted_root:
         raise click.UsageError("--bundle goes with --identity and --issuer, and they with it.")
     return None
-
-
-def _log(path: Path) -> list[LogEntry]:
-    from vtune_client.attestation import read_json
-    from vtune_client.ledger.log import from_json
-
-    entries = []
-    for number, line in enumerate(_bytes(path).splitlines(), 1):
-        try:
-            entries.append(from_json(read_json(line, f"{path}:{number}")))
-        except InputError as error:
-            raise InputError(f"{path}:{number}: {error.message}", error.advice) from None
-    return entries
 
 
 def _bytes(path: Path) -> bytes:

@@ -40,7 +40,7 @@ def log(
     """
     if context.invoked_subcommand:
         return
-    entries = list(_read(Path(file)) if file else _kept())
+    entries = list(read_exported(Path(file)) if file else _kept())
     if verify:
         _show_checked(entries, format_)
     else:
@@ -77,14 +77,19 @@ def _kept() -> Iterator[LogEntry]:
         yield from ledger.log()
 
 
-def _read(path: Path) -> Iterator[LogEntry]:
+def read_exported(path: Path) -> Iterator[LogEntry]:
+    """Yield the entries of a file that `vtune log export` has written."""
+    from vtune_client.attestation import read_json
     from vtune_client.ledger.log import from_json
 
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Name the file.") from error
+    for number, line in enumerate(content.splitlines(), 1):
         try:
-            data = json.loads(line)
-            yield from_json(data if isinstance(data, dict) else {})
-        except (ValueError, InputError):
+            yield from_json(read_json(line, "The line"))
+        except InputError:
             raise InputError(
                 f"{path}:{number} is no entry of a log.",
                 "Give a file that `vtune log export` has written.",

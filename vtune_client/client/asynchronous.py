@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +14,9 @@ from typing import Any, Self
 from vtune_client.client.asked import Asked
 from vtune_client.client.attesting import Attested, Attesting, OnCommitment
 from vtune_client.client.plans import Plans
+from vtune_client.client.transcript import Exchange, exchanges
 from vtune_client.client.verifying import Verifying
-from vtune_client.dataset import Prompt, check
+from vtune_client.dataset import check
 from vtune_client.errors import InputError
 from vtune_client.foresight import foresight
 from vtune_client.home import home as default_home
@@ -26,7 +26,6 @@ from vtune_client.patience import Patience
 from vtune_client.phrases import BuiltinSource, PhraseSource
 from vtune_client.plan import Plan, PlanSpec, token_of
 from vtune_client.plant import Planted, plant, write_held_out
-from vtune_client.probe import probes_of
 from vtune_client.provider import (
     JobSpec,
     Trainer,
@@ -39,17 +38,6 @@ from vtune_client.signing import Signer
 from vtune_client.telemetry import span
 from vtune_client.vault import Vault, open_vault
 from vtune_client.verify import OnStep, Target, Verification, silent
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """One question to a served model and its answer. Holds secrets: its repr shows none."""
-
-    backdoor: int
-    fresh: bool
-    prompt: Prompt = field(repr=False)
-    signature: str = field(repr=False)
-    answer: str = field(repr=False)
 
 
 class AsyncVTune:
@@ -319,17 +307,7 @@ class AsyncVTune:
         record = self.ledger.verification(verification_id)
         plan = part_of(self.open_plan(record.plan_id), record.target)
         known = Round(self.ledger, record, self.plans.key(plan.id)).known()
-        return [
-            Exchange(
-                plan.first + probe.backdoor,
-                probe.fresh,
-                probe.prompt,
-                plan.backdoors[probe.backdoor].signature,
-                known[probe.item]["text"],
-            )
-            for probe in probes_of(plan)
-            if probe.item in known
-        ]
+        return exchanges(plan, known)
 
     def _new_job(self, record: PlanRecord, provider: str, spec: JobSpec, **more: Any) -> Job:
         job_id = f"job-{secrets.token_hex(4)}"

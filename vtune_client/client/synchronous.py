@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from vtune_client.client.asynchronous import AsyncVTune, Exchange
+from vtune_client.client.asynchronous import AsyncVTune
+from vtune_client.client.transcript import Exchange
 from vtune_client.ledger import Ledger
 from vtune_client.patience import Patience
 from vtune_client.phrases import PhraseSource

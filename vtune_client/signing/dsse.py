@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vtune_client import strict_json
 from vtune_client.errors import InputError
 from vtune_client.signing.keys import fingerprint, from_pem, to_pem, verifies
 
@@ -153,24 +154,13 @@ def _checked(signature: _Signature, message: bytes, keys: Sequence[bytes]) -> Si
 def _json(data: bytes) -> Any:
     """Parse JSON as RFC 8259 has it: UTF-8 and no name twice."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
+        return strict_json.loads(data)
     except UnicodeDecodeError:
         raise _refused("it is not text in UTF-8") from None
     except RecursionError:
         raise _refused("it is nested too deeply") from None
     except ValueError as error:
         raise _refused(f"it is not one JSON object ({error})") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _base64(text: str) -> bytes | None:
